@@ -1,0 +1,36 @@
+"""The paper's models. Each returns logits and exposes its layers by name."""
+
+from tutorial_pkg.models.layered import LayeredModel
+from tutorial_pkg.models.mnist import (
+    autoencoder_classifier,
+    build_mnist_model,
+    convolutional,
+    fully_connected,
+    softmax_regression,
+)
+
+__all__ = [
+    "LayeredModel",
+    "build_model",
+    "softmax_regression",
+    "fully_connected",
+    "autoencoder_classifier",
+    "convolutional",
+]
+
+
+def build_model(name: str) -> LayeredModel:
+    """Build one of the paper's models by name, freshly initialised from torch's random state.
+
+    Args:
+        name: "softmax", "conv", "ae400-10", or "fc" and the widths after the input, such as "fc100-100-10",
+            "fc200-200-10", "fc123-456-10".
+
+    Raises:
+        ValueError: the name is none of these.
+
+    Example:
+        >>> build_model("fc100-100-10").layer_names
+        ('hidden1', 'hidden2', 'logits')
+    """
+    return build_mnist_model(name)
