@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -25,7 +26,7 @@ def fully_connected(widths: tuple[int, ...]) -> LayeredModel:
     """
     layers: dict[str, nn.Module] = {}
     last = len(widths) - 2
-    for i, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for i, (fan_in, fan_out) in enumerate(pairwise(widths)):
         linear = xavier_linear(fan_in, fan_out, gain=1.0 if i == last else 4.0)
         parts = ([nn.Flatten()] if i == 0 else []) + [linear] + ([] if i == last else [nn.Sigmoid()])
         layers["logits" if i == last else f"hidden{i + 1}"] = nn.Sequential(*parts)
@@ -57,7 +58,9 @@ def convolutional(num_channels: int = 32, num_hidden: int = 256, num_classes: in
         {
             "conv": nn.Sequential(nn.Conv2d(1, num_channels, kernel_size=5), nn.ReLU()),
             "pool": nn.MaxPool2d(2),
-            "hidden": nn.Sequential(nn.Flatten(), nn.Linear(num_channels * side * side, num_hidden), nn.ReLU()),
+            "hidden": nn.Sequential(
+                nn.Flatten(), nn.Linear(num_channels * side * side, num_hidden), nn.ReLU()
+            ),
             "dropout": nn.Dropout(0.5),
             "logits": nn.Linear(num_hidden, num_classes),
         }

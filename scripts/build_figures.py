@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+"""Compute what is missing or stale of every table and figure, then render all of them for the site.
+
+python scripts/build_figures.py                        # quick: bundled digits, under two minutes
+python scripts/build_figures.py --profile laptop       # real MNIST
+python scripts/build_figures.py --profile paper --device cuda --only table1 table2
+python scripts/build_figures.py --status --profile laptop
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from tutorial_pkg.experiments import EXPERIMENTS, PROFILES, Context, Experiment, run_cell
+from tutorial_pkg.figures import Renderer, write_values
+from tutorial_pkg.records import Record, RecordError, Status, read_record, record_path, status, write_record
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    args = parse_arguments(arguments)
+    experiments = select(args.only)
+    if args.list:
+        for experiment in experiments:
+            print(f"{experiment.name:24} §{experiment.section:5} {experiment.title}")
+        return 0
+    try:
+        if args.status:
+            return print_status(experiments, args)
+        if args.check:
+            return check(experiments, args)
+        if not args.render_only:
+            compute(experiments, args)
+        render(args.results, args.output)
+    except (RecordError, FileNotFoundError, ValueError, OSError, FloatingPointError) as error:
+        print(f"build_figures: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Parse and check the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument(
+        "--profile", choices=PROFILES, default="quick", help="size of the runs (default: quick)"
+    )
+    parser.add_argument("--only", nargs="+", metavar="EXPERIMENT", help="these experiments and no others")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
+    parser.add_argument("--seed", type=int, help="first seed, instead of the profile's")
+    parser.add_argument(
+        "--shard", type=shard, default=(1, 1), metavar="I/N", help="every N-th cell, from the I-th"
+    )
+    parser.add_argument(
+        "--data-root", type=Path, help="folder of the data sets (default: $TUTORIAL_DATA or data)"
+    )
+    parser.add_argument("--results", type=Path, default=ROOT / "results", help="folder of the records")
+    parser.add_argument(
+        "--output", type=Path, default=ROOT / "docs" / "_generated", help="folder of the fragments"
+    )
+    parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "checkpoints", help="trained models")
+    parser.add_argument("--list", action="store_true", help="name the experiments and stop")
+    parser.add_argument("--status", action="store_true", help="say which records are fresh, stale or missing")
+    parser.add_argument("--check", action="store_true", help="exit 1 when a record is missing or damaged")
+    parser.add_argument("--fresh", action="store_true", help="with --check: also when one is stale")
+    parser.add_argument("--render-only", action="store_true", help="compute nothing")
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    args = parser.parse_args(arguments)
+    if unknown := sorted(set(args.only or ()) - set(EXPERIMENTS)):
+        parser.error(f"unknown experiment {', '.join(unknown)}; known are {', '.join(EXPERIMENTS)}")
+    if args.fresh and not args.check:
+        parser.error("--fresh goes with --check")
+    args.device = resolve_device(args.device, parser)
+    return args
+
+
+def shard(text: str) -> tuple[int, int]:
+    """Parse "i/n" with 1 ≤ i ≤ n."""
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+        raise argparse.ArgumentTypeError(f"expected I/N with 1 ≤ I ≤ N, such as 2/8, got {text!r}")
+    return int(index), int(count)
+
+
+def resolve_device(name: str, parser: argparse.ArgumentParser) -> str:
+    """Choose a device, or refuse one that this machine does not have."""
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return next(device for device in ("cuda", "mps", "cpu") if available[device])
+    if not available[name]:
+        here = ", ".join(device for device, found in available.items() if found)
+        parser.error(f"device {name} is not available here; available: {here}")
+    return name
+
+
+def select(names: list[str] | None) -> list[Experiment]:
+    """Return the named experiments, in the registry's order; all of them without names."""
+    return [experiment for name, experiment in EXPERIMENTS.items() if names is None or name in names]
+
+
+def planned_cells(experiment: Experiment, profile: str, seed: int | None = None) -> dict[str, Any]:
+    """Return the cells of an experiment in a profile."""
+    config = experiment.configs[profile]
+    return experiment.cells(config if seed is None else replace(config, seed=seed))
+
+
+def cell_status(
+    experiment: Experiment, profile: str, cell: str, config: Any, results: Path, checksum: str | None = None
+) -> tuple[Status, Record | None]:
+    """Read a cell's record and say whether it is fresh."""
+    path = record_path(results, profile, experiment.name, cell)
+    record = read_record(path) if path.exists() else None
+    return status(record, config, experiment.fingerprint, checksum), record
+
+
+def compute(experiments: list[Experiment], args: argparse.Namespace) -> None:
+    """Run the cells that are missing or stale, and write each record as soon as it is there."""
+    context = Context(args.device, args.data_root, args.cache, progress=not args.quiet)
+    index, count = args.shard
+    every = [
+        (experiment, cell, config)
+        for experiment in experiments
+        for cell, config in planned_cells(experiment, args.profile, args.seed).items()
+    ][index - 1 :: count]
+    todo = []
+    for experiment, cell, config in every:
+        checksum = context.dataset(config.dataset).checksum
+        if cell_status(experiment, args.profile, cell, config, args.results, checksum)[0] != "fresh":
+            todo.append((experiment, cell, config))
+    print(f"{args.profile}: {len(every) - len(todo)} of {len(every)} cells are fresh, {len(todo)} to compute")
+    with tqdm(todo, unit="cell", disable=args.quiet) as bar:
+        for experiment, cell, config in bar:
+            bar.set_description(f"{experiment.name} {cell}")
+            record = run_cell(experiment, args.profile, cell, config, context)
+            write_record(args.results, record)
+
+
+def render(results: Path, output: Path) -> None:
+    """Render every experiment from the best profile that has all its records."""
+    values: dict[str, str] = {}
+    for experiment in EXPERIMENTS.values():
+        found = best_records(experiment, results)
+        if found is None:
+            print(f"{experiment.name}: no complete set of records, nothing to show")
+            continue
+        records, stale = found
+        renderer = Renderer(output, experiment.name, records, stale=stale)
+        experiment.render(records, renderer)
+        values.update(renderer.values)
+    write_values(output, values)
+
+
+def best_records(experiment: Experiment, results: Path) -> tuple[list[Record], bool] | None:
+    """Return the records of the largest complete profile, and whether any of them is stale."""
+    for profile in reversed(PROFILES):
+        found = [
+            cell_status(experiment, profile, cell, config, results)
+            for cell, config in planned_cells(experiment, profile).items()
+        ]
+        records = [record for _, record in found if record is not None]
+        if len(records) == len(found):
+            return records, any(state == "stale" for state, _ in found)
+    return None
+
+
+def print_status(experiments: list[Experiment], args: argparse.Namespace) -> int:
+    """Print a line for each cell."""
+    for experiment in experiments:
+        for cell, config in planned_cells(experiment, args.profile, args.seed).items():
+            state, _ = cell_status(experiment, args.profile, cell, config, args.results)
+            print(f"{args.profile:7} {experiment.name:24} {cell:32} {state}")
+    return 0
+
+
+def check(experiments: list[Experiment], args: argparse.Namespace) -> int:
+    """List what is not in order; return 1 for missing or damaged records, with --fresh for stale ones too."""
+    failed = False
+    for experiment in experiments:
+        for cell, config in planned_cells(experiment, args.profile, args.seed).items():
+            try:
+                state: str = cell_status(experiment, args.profile, cell, config, args.results)[0]
+            except RecordError as error:
+                state = f"damaged: {error}"
+            if state != "fresh":
+                print(f"{args.profile} {experiment.name} {cell}: {state}")
+                failed |= state != "stale" or args.fresh
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,17 @@
+"""One module per table or figure, and the registry that `scripts/build_figures.py` runs from.
+
+To add an experiment: write its module with an `EXPERIMENT`, add it here, show its fragments on a page.
+"""
+
+from tutorial_pkg.experiments import figure7, table1
+from tutorial_pkg.experiments.base import PROFILES, Context, Experiment, Result, run_cell
+
+EXPERIMENTS: dict[str, Experiment] = {
+    module.EXPERIMENT.name: module.EXPERIMENT
+    for module in (
+        table1,
+        figure7,
+    )
+}
+
+__all__ = ["EXPERIMENTS", "PROFILES", "Context", "Experiment", "Result", "run_cell"]

@@ -1,0 +1,189 @@
+"""Figure 7: digits, their adversarial twins, and digits under Gaussian noise of standard deviation 1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from tutorial_pkg import paper
+from tutorial_pkg.attacks import gaussian_noise, minimum_distortion
+from tutorial_pkg.experiments.base import Context, Experiment, Result
+from tutorial_pkg.experiments.targets import random_other_classes
+from tutorial_pkg.figures import Renderer, image_grid
+from tutorial_pkg.records import Record
+from tutorial_pkg.training import TABLE1_RECIPES, Recipe
+
+NUM_SHOWN = 10
+PANELS = {"softmax1": "a linear (softmax) classifier", "N200-200-10": "a 200-200-10 sigmoid network"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Size of the experiment; the fields are Table 1's.
+
+    Attributes:
+        num_images: test images attacked; the first ones that are classified correctly are shown.
+        noise_stddev: of the Gaussian noise, in the pixels' unit.
+    """
+
+    dataset: str = "mnist"
+    num_images: int | None = 1000
+    seed: int = 0
+    max_iter: int | None = None
+    noise_stddev: float = 1.0
+
+
+@dataclass(frozen=True)
+class CellConfig:
+    """One of the figure's two models."""
+
+    dataset: str
+    name: str
+    recipe: Recipe
+    num_images: int | None
+    seed: int
+    noise_stddev: float
+
+
+def cells(config: Config) -> dict[str, CellConfig]:
+    """Return a cell for each of the two models."""
+    result = {}
+    for name in PANELS:
+        recipe = TABLE1_RECIPES[name]
+        used = recipe if config.max_iter is None else recipe.shortened(config.max_iter)
+        result[f"{name}-seed{config.seed}"] = CellConfig(
+            config.dataset, name, used, config.num_images, config.seed, config.noise_stddev
+        )
+    return result
+
+
+def run(config: CellConfig, context: Context) -> Result:
+    """Attack test images, add noise to the same images, and compare how often the model is right."""
+    data = context.dataset(config.dataset)
+    model, _ = context.trained(config.recipe, data, config.seed)
+    generator = torch.Generator().manual_seed(config.seed)
+    inputs = data.test_inputs[: config.num_images].to(context.device)
+    labels = data.test_labels[: config.num_images].to(context.device)
+    with torch.no_grad():
+        correct = model(inputs).argmax(1) == labels
+    inputs, labels = inputs[correct], labels[correct]
+    targets = random_other_classes(labels, data.num_classes, generator)
+    attack = minimum_distortion(model, inputs, targets=targets, progress=context.progress)
+    noisy = gaussian_noise(inputs, stddev=config.noise_stddev, generator=generator, box=None)
+    clipped = noisy.clamp(0, 1)
+    with torch.no_grad():
+        accuracy = {
+            "adversarial": float((model(attack.adv_inputs).argmax(1) == labels).double().mean()),
+            "noise": float((model(noisy).argmax(1) == labels).double().mean()),
+            "noise_clipped": float((model(clipped).argmax(1) == labels).double().mean()),
+        }
+    shown = slice(0, NUM_SHOWN)
+    return Result(
+        values={
+            "num_attacked": len(labels),
+            "distortion_mean": float(attack.rms_distortion.double().mean()),
+            "success": float(attack.success.double().mean()),
+            **{f"accuracy_{name}": value for name, value in accuracy.items()},
+        },
+        arrays={
+            "clean": _as_bytes(inputs[shown]),
+            "adversarial": _as_bytes(attack.adv_inputs[shown]),
+            "noisy": _as_bytes(clipped[shown]),
+            "labels": labels[shown].cpu().numpy(),
+            "targets": targets[shown].cpu().numpy(),
+        },
+    )
+
+
+def render(records: Sequence[Record], output: Renderer) -> None:
+    """Draw the three panels: two models' adversarial pairs, and noise."""
+    for record in records:
+        name, arrays, values = record.config["name"], record.arrays, record.values
+        pairs = [image for pair in zip(arrays["clean"], arrays["adversarial"], strict=True) for image in pair]
+        titles = [
+            text
+            for label, target in zip(arrays["labels"], arrays["targets"], strict=True)
+            for text in (str(label), f"→ {target}")
+        ]
+        half = len(pairs) // 2
+        output.figure(
+            f"pairs-{name}",
+            image_grid(
+                [_as_floats(pairs[:half]), _as_floats(pairs[half:])], titles=[titles[:half], titles[half:]]
+            ),
+            caption=f"**Figure 7, {PANELS[name]}.** Odd columns: test images with their class; even columns: "
+            f"the nearest image that the model calls the class after the arrow, mean distortion "
+            f"{values['distortion_mean']:.4f}.",
+            alt=f"Pairs of digits, before and after the smallest change that fools {PANELS[name]}",
+        )
+        for key, value in values.items():
+            is_rate = key.startswith("accuracy") or key == "success"
+            text = (
+                f"{100 * value:.1f} %"
+                if is_rate
+                else f"{value:.4f}"
+                if key != "num_attacked"
+                else f"{value:,}"
+            )
+            output.value(f"{name}.{key}", text)
+    noise = records[-1]
+    output.figure(
+        "noise",
+        image_grid(
+            [
+                _as_floats(
+                    image
+                    for pair in zip(noise.arrays["clean"], noise.arrays["noisy"], strict=True)
+                    for image in pair
+                )
+            ]
+        ),
+        caption=f"**Figure 7, noise.** The same digits under Gaussian noise of standard deviation "
+        f"{noise.config['noise_stddev']:g}, shown clipped to [0, 1].",
+        alt="Digits next to the same digits under strong Gaussian noise",
+    )
+    output.table(
+        "accuracy",
+        ["model", "adversarial", "noise", "noise, clipped to [0, 1]", "noise (paper)"],
+        [
+            [
+                record.config["name"],
+                *(
+                    f"{100 * record.values[f'accuracy_{kind}']:.1f} %"
+                    for kind in ("adversarial", "noise", "noise_clipped")
+                ),
+                f"{paper.FIGURE7['noise_accuracy']:g} %",
+            ]
+            for record in records
+        ],
+        caption="**Accuracy on distorted digits.** The paper gives one number for the noise and does not say "
+        "for which model or whether pixels were clipped.",
+    )
+
+
+def _as_bytes(images: torch.Tensor) -> np.ndarray:
+    return (images[:, 0] * 255).round().to(torch.uint8).cpu().numpy()
+
+
+def _as_floats(images: Iterable[np.ndarray]) -> list[np.ndarray]:
+    return [image / 255.0 for image in images]
+
+
+CONFIGS = {
+    "quick": Config(dataset="digits", num_images=60, max_iter=60),
+    "laptop": Config(),
+}
+CONFIGS["paper"] = replace(CONFIGS["laptop"], num_images=None)
+
+EXPERIMENT = Experiment(
+    name="figure7",
+    title="Adversarial digits beside noisy ones",
+    section="4.2",
+    configs=CONFIGS,
+    cells=cells,
+    run=run,
+    render=render,
+)

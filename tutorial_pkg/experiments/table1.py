@@ -1,0 +1,168 @@
+"""Table 1: errors of the six MNIST models, and the distortion that changes their minds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from tutorial_pkg import paper
+from tutorial_pkg.attacks import minimum_distortion
+from tutorial_pkg.experiments.base import Context, Experiment, Result
+from tutorial_pkg.experiments.targets import random_other_classes
+from tutorial_pkg.figures import Renderer, mean_sd
+from tutorial_pkg.metrics import error_rate
+from tutorial_pkg.records import Record
+from tutorial_pkg.training import TABLE1_RECIPES, Recipe
+
+
+@dataclass(frozen=True)
+class Config:
+    """Size of the experiment.
+
+    Attributes:
+        dataset: for `data.load_dataset`.
+        num_attacked: training images attacked a model; None for all.
+        num_seeds: networks trained a row.
+        seed: of the first.
+        max_iter: a limit on training that overrides the recipes'; None for none.
+    """
+
+    dataset: str = "mnist"
+    num_attacked: int | None = 2000
+    num_seeds: int = 1
+    seed: int = 0
+    max_iter: int | None = None
+
+
+@dataclass(frozen=True)
+class CellConfig:
+    """One model with one seed."""
+
+    dataset: str
+    name: str
+    recipe: Recipe
+    num_attacked: int | None
+    seed: int
+
+
+def cells(config: Config) -> dict[str, CellConfig]:
+    """Return a cell for each model and seed."""
+    result = {}
+    for seed in range(config.seed, config.seed + config.num_seeds):
+        for name, recipe in TABLE1_RECIPES.items():
+            used = recipe if config.max_iter is None else recipe.shortened(config.max_iter)
+            result[f"{name}-seed{seed}"] = CellConfig(config.dataset, name, used, config.num_attacked, seed)
+    return result
+
+
+def run(config: CellConfig, context: Context) -> Result:
+    """Train the model, measure its errors and attack a sample of its training images.
+
+    A fresh forward pass decides what counts as a success. The images attacked are those classified correctly.
+    """
+    data = context.dataset(config.dataset)
+    model, training = context.trained(config.recipe, data, config.seed)
+    generator = torch.Generator().manual_seed(config.seed)
+    chosen = torch.randperm(len(data.train_labels), generator=generator)[: config.num_attacked]
+    inputs = data.train_inputs[chosen].to(context.device)
+    labels = data.train_labels[chosen].to(context.device)
+    with torch.no_grad():
+        correct = model(inputs).argmax(1) == labels
+    inputs, labels = inputs[correct], labels[correct]
+    targets = random_other_classes(labels, data.num_classes, generator)
+
+    to_target = minimum_distortion(model, inputs, targets=targets, progress=context.progress)
+    nearest = minimum_distortion(model, inputs, labels=labels, progress=context.progress)
+    with torch.no_grad():
+        reached = model(to_target.adv_inputs).argmax(1) == targets
+        fooled = model(nearest.adv_inputs).argmax(1) != labels
+    targeted_rms = to_target.rms_distortion.cpu().double().numpy()
+    nearest_rms = nearest.rms_distortion.cpu().double().numpy()
+    return Result(
+        values={
+            "train_error": error_rate(model, data.train_inputs.to(context.device), data.train_labels),
+            "test_error": error_rate(model, data.test_inputs.to(context.device), data.test_labels),
+            "training_iterations": training.iterations,
+            "training_converged": training.converged,
+            "num_attacked": len(labels),
+            "success_targeted": float(reached.double().mean()),
+            "success_nearest": float(fooled.double().mean()),
+            "distortion_random_target_mean": float(targeted_rms.mean()),
+            "distortion_random_target_rms": float(np.sqrt(np.square(targeted_rms).mean())),
+            "distortion_nearest_mean": float(nearest_rms.mean()),
+            "distortion_nearest_max": float(nearest_rms.max()),
+        },
+        arrays={
+            "targeted_rms": targeted_rms.astype(np.float32),
+            "nearest_rms": nearest_rms.astype(np.float32),
+        },
+    )
+
+
+def render(records: Sequence[Record], output: Renderer) -> None:
+    """Write the table with the paper's columns beside ours, and its numbers for the prose."""
+    rows = []
+    for name in dict.fromkeys(record.config["name"] for record in records):
+        values = [record.values for record in records if record.config["name"] == name]
+        train, test, distortion = paper.TABLE1[name]
+
+        def column(key: str, digits: int, scale: float = 1.0, values: list = values, name: str = name) -> str:
+            text = mean_sd([v[key] for v in values], digits, scale)
+            output.value(f"{name}.{key}", text)
+            return text
+
+        rows.append(
+            [
+                name,
+                f"{train:g}",
+                column("train_error", 2, 100),
+                f"{test:g}",
+                column("test_error", 2, 100),
+                f"{distortion:g}",
+                column("distortion_random_target_mean", 4),
+                column("distortion_random_target_rms", 4),
+                column("distortion_nearest_mean", 4),
+                column("success_targeted", 1, 100),
+            ]
+        )
+    header = [
+        "model",
+        "train % (paper)",
+        "train % (ours)",
+        "test % (paper)",
+        "test % (ours)",
+        "distortion (paper)",
+        "random target, mean",
+        "random target, r.m.s.",
+        "nearest class, mean",
+        "success %",
+    ]
+    attacked = records[0].values["num_attacked"]
+    output.value("num_attacked", f"{attacked:,}")
+    output.table(
+        "table1",
+        header,
+        rows,
+        caption="**Table 1.** Errors, and minimum distortion of correctly classified training images in "
+        "three readings of the paper's column.",
+    )
+
+
+CONFIGS = {
+    "quick": Config(dataset="digits", num_attacked=100, max_iter=60),
+    "laptop": Config(),
+}
+CONFIGS["paper"] = replace(CONFIGS["laptop"], num_attacked=None, num_seeds=3)
+
+EXPERIMENT = Experiment(
+    name="table1",
+    title="Errors and minimum distortions of the MNIST models",
+    section="4.2",
+    configs=CONFIGS,
+    cells=cells,
+    run=run,
+    render=render,
+)

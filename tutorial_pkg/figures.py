@@ -1,0 +1,233 @@
+"""From records to what the site shows: SVG figures that follow the palette, image grids, Markdown tables."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from cycler import cycler
+from matplotlib.figure import Figure
+
+from tutorial_pkg.records import Record, write_atomically
+
+# Matplotlib cannot write CSS variables, so figures are drawn in these stand-ins and rewritten afterwards.
+INK, GRID, PAPER = "#0a0b0c", "#d0d1d2", "#fdfefd"
+SERIES = ("#010fa0", "#b35a02", "#037a53", "#a0045f", "#05708f", "#7a5f06", "#6007b0", "#5a5a08")
+_VARIABLES = {INK: "--fig-ink", GRID: "--fig-grid", PAPER: "--fig-paper"} | {
+    color: f"--fig-{i + 1}" for i, color in enumerate(SERIES)
+}
+
+STYLE: Any = {
+    "svg.fonttype": "none",  # text stays text: it is searchable and takes the page's font
+    "svg.hashsalt": "tutorial_pkg",  # the same figure gives the same bytes
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.prop_cycle": cycler(color=SERIES),
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "legend.labelcolor": INK,
+    "font.size": 10,
+    "font.family": "sans-serif",
+    "figure.constrained_layout.use": True,
+}
+"""Matplotlib settings for every figure of the site; use as `with matplotlib.rc_context(STYLE)`."""
+
+
+class Renderer:
+    """Collects what an experiment shows, and writes it below `docs/_generated/<experiment>/`.
+
+    Args:
+        root: the folder of generated fragments.
+        experiment: name of the experiment whose fragments these are.
+        records: what they are rendered from; their provenance goes under each figure and table.
+        stale: whether the code has changed since.
+    """
+
+    def __init__(
+        self, root: Path, experiment: str, records: Sequence[Record], *, stale: bool = False
+    ) -> None:
+        self.folder = root / experiment
+        self.experiment = experiment
+        self.values: dict[str, str] = {}
+        self.written: set[Path] = set()
+        self._provenance = provenance_line(records, stale=stale)
+
+    def table(
+        self, name: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = ""
+    ) -> None:
+        """Write a Markdown table with its caption and provenance as `<name>.md`."""
+        self._write(f"{name}.md", f"{markdown_table(header, rows)}\n\n{self._caption(caption)}\n")
+
+    def figure(self, name: str, figure: Figure, *, caption: str, alt: str) -> None:
+        """Write a figure as inline SVG with its caption and provenance as `<name>.md`.
+
+        Args:
+            caption: what a reader should see, in Markdown.
+            alt: what it shows, for those who cannot see it.
+        """
+        svg = figure_svg(figure, title=alt)
+        block = f'<figure class="record" markdown="1">\n{svg}\n</figure>\n\n{self._caption(caption)}\n'
+        self._write(f"{name}.md", block)
+
+    def text(self, name: str, markdown: str) -> None:
+        """Write a fragment of Markdown as it is."""
+        self._write(f"{name}.md", markdown.rstrip() + "\n")
+
+    def value(self, key: str, text: str) -> None:
+        """Offer a number to the prose as `{{ <experiment>.<key> }}`."""
+        self.values[f"{self.experiment}.{key}"] = text
+
+    def _caption(self, caption: str) -> str:
+        provenance = f'<span class="provenance">{self._provenance}</span>'
+        return f'<p class="caption" markdown="span">{caption} {provenance}</p>'
+
+    def _write(self, name: str, content: str) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / name
+        write_if_changed(path, content)
+        self.written.add(path)
+
+
+def write_if_changed(path: Path, content: str) -> None:
+    """Write a text file unless it says the same already: what has not changed need not be rebuilt."""
+    if not path.exists() or path.read_text(encoding="utf-8") != content:
+        write_atomically(path, content.encode())
+
+
+def write_values(root: Path, values: dict[str, str]) -> None:
+    """Write the numbers that prose may quote to `values.json`."""
+    root.mkdir(parents=True, exist_ok=True)
+    write_if_changed(root / "values.json", json.dumps(values, indent=1, sort_keys=True) + "\n")
+
+
+def provenance_line(records: Sequence[Record], *, stale: bool = False) -> str:
+    """Say in one line where numbers come from: profile, data, device, time, seeds, code, versions."""
+    first = records[0]
+    seconds = sum(float(record.provenance["seconds"]) for record in records)
+    seeds = sorted({record.config["seed"] for record in records if "seed" in record.config})
+    parts = [
+        f"profile <b>{first.profile}</b>",
+        f"{first.data['name']} ({first.data['checksum'][:8]})",
+        ", ".join(sorted({record.provenance["device"] for record in records})),
+        f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min",
+        f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}" if seeds else "",
+        f"code {first.fingerprint[:8]}",
+        f"torch {first.provenance['versions']['torch']}",
+    ]
+    line = " · ".join(part for part in parts if part)
+    if first.profile == "quick":
+        line += " · bundled 8×8 digits, not MNIST: the paper's numbers do not apply"
+    return line + (" · <b>stale</b>: the code has changed since" if stale else "")
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table, the first column left-aligned and the others right-aligned."""
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def percent(fraction: float, digits: int = 2) -> str:
+    """Format a fraction in percent; NaN becomes a dash."""
+    return "–" if math.isnan(fraction) else f"{100 * fraction:.{digits}f} %"
+
+
+def mean_sd(values: Sequence[float], digits: int = 2, scale: float = 1.0) -> str:
+    """Format a mean and, from two values on, their standard deviation: "1.64 ± 0.05"."""
+    mean = f"{scale * float(np.mean(values)):.{digits}f}"
+    return mean if len(values) < 2 else f"{mean} ± {scale * float(np.std(values, ddof=1)):.{digits}f}"
+
+
+def image_grid(
+    rows: Sequence[Sequence[np.ndarray]],
+    *,
+    row_labels: Sequence[str] = (),
+    titles: Sequence[Sequence[str]] = (),
+    cell_inches: float = 0.72,
+) -> Figure:
+    """Draw images in rows, with a label a row and a small title over each image.
+
+    Args:
+        rows: images, `[height, width]` or `[height, width, 3]`, in [0, 1].
+        row_labels: one a row, left of it.
+        titles: one an image.
+        cell_inches: side of a cell.
+    """
+    num_columns = max(len(row) for row in rows)
+    height = cell_inches * (1.28 if titles else 1.05)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(cell_inches * num_columns + 1.2 * bool(row_labels), height * len(rows)))
+        axes = figure.subplots(len(rows), num_columns, squeeze=False)
+        for i, row in enumerate(rows):
+            for j in range(num_columns):
+                axis = axes[i, j]
+                axis.set_axis_off()
+                if j >= len(row):
+                    continue
+                axis.imshow(row[j], cmap="gray", vmin=0, vmax=1, interpolation="none")
+                if titles:
+                    axis.set_title(titles[i][j], fontsize=8, fontweight="normal", pad=2)
+            if row_labels:
+                axes[i, 0].text(
+                    -0.15,
+                    0.5,
+                    row_labels[i],
+                    transform=axes[i, 0].transAxes,
+                    ha="right",
+                    va="center",
+                    fontsize=9,
+                )
+    return figure
+
+
+def figure_svg(figure: Figure, *, title: str) -> str:
+    """Return a figure as an `<svg>` element that follows the page's palette and scales to its width."""
+    buffer = StringIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return themable_svg(buffer.getvalue(), title=title)
+
+
+def themable_svg(svg: str, *, title: str = "") -> str:
+    """Rewrite a Matplotlib SVG for use inside a page: colours become CSS variables, sizes relative.
+
+    Args:
+        svg: a whole SVG document, drawn with `STYLE`.
+        title: a description for screen readers.
+    """
+    svg = svg[svg.index("<svg") :]
+    for color, variable in _VARIABLES.items():
+        svg = re.sub(re.escape(color), f"var({variable})", svg, flags=re.IGNORECASE)
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    # An inline style sheet holds for the whole page, and Matplotlib's begins with `*`.
+    svg = svg.replace('<style type="text/css">*{', '<style type="text/css">.themable *{')
+    svg = re.sub(r"font: ([^;\"]*?[\d.]+px) [^;\"]*", r"font: \1 var(--fig-font, sans-serif)", svg)
+    width = re.search(r'<svg[^>]*?\bwidth="([\d.]+)pt"', svg, flags=re.DOTALL)
+    natural = f' style="max-width: min(100%, {float(width[1]) * 4 / 3:.0f}px)"' if width else ""
+    svg = re.sub(r'(<svg[^>]*?) width="[\d.]+pt"', r"\1", svg, count=1, flags=re.DOTALL)
+    svg = re.sub(r'(<svg[^>]*?) height="[\d.]+pt"', r"\1", svg, count=1, flags=re.DOTALL)
+    label = title.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    role = f' role="img" aria-label="{label}"' if title else ""
+    svg = svg.replace("<svg", f'<svg class="themable"{role}{natural}', 1)
+    # A blank line would end the HTML block in Markdown.
+    return re.sub(r"\n\s*\n", "\n", svg).strip()

@@ -1,0 +1,141 @@
+"""A hash of the code that a function depends on, so that a record knows when it is out of date.
+
+The hash follows names from one definition to the next through this package's own modules, and covers the
+definitions it reaches and nothing else: prose (comments and docstrings), a neighbour in the same module or a
+new experiment change no fingerprint, so they cost no recomputation.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+PACKAGE = "tutorial_pkg"
+
+Definition = ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign
+
+
+@dataclass(frozen=True)
+class _Module:
+    """What a module binds at its top level: its own definitions, and names imported from this package."""
+
+    definitions: dict[str, Definition]
+    imports: dict[str, tuple[str, str | None]]  # local name → (module, name in it, or None for the module)
+
+
+def code_fingerprint(*functions: Callable[..., object]) -> str:
+    """Return a SHA-256 over the source of these functions and of everything of this package they use.
+
+    Names are resolved statically. A name reached only through a string (`getattr`, a registry filled at run
+    time) is not followed; this package has none.
+
+    Example:
+        >>> from tutorial_pkg import data
+        >>> code_fingerprint(data.split_halves) == code_fingerprint(data.split_halves)
+        True
+    """
+    reached: dict[tuple[str, str], str] = {}
+    pending = [(function.__module__, function.__qualname__.split(".")[0]) for function in functions]
+    while pending:
+        module_name, name = pending.pop()
+        found = _resolve(module_name, name)
+        if found is None or found in reached:
+            continue
+        definition = _module(found[0]).definitions[found[1]]
+        reached[found] = _source_without_prose(definition)
+        pending.extend(_references(found[0], definition))
+    digest = hashlib.sha256()
+    for (module_name, name), source in sorted(reached.items()):
+        digest.update(f"{module_name}.{name}\n{source}\n".encode())
+    return digest.hexdigest()
+
+
+def _references(module_name: str, definition: Definition) -> Iterator[tuple[str, str]]:
+    """Yield every (module, name) that a definition mentions."""
+    imports = dict(_module(module_name).imports)
+    imports.update(_imports(definition))
+    for node in ast.walk(definition):
+        if isinstance(node, ast.Name):
+            if node.id in imports and imports[node.id][1] is not None:
+                target, name = imports[node.id]
+                assert name is not None
+                yield target, name
+            else:
+                yield module_name, node.id
+        elif (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in imports
+            and imports[node.value.id][1] is None
+        ):
+            yield imports[node.value.id][0], node.attr
+
+
+def _resolve(module_name: str, name: str) -> tuple[str, str] | None:
+    """Follow re-exports until the module that defines the name; None when it is not this package's."""
+    while module_name.split(".")[0] == PACKAGE:
+        module = _module(module_name)
+        if name in module.definitions:
+            return module_name, name
+        if name not in module.imports or module.imports[name][1] is None:
+            return None
+        module_name, name = module.imports[name]  # type: ignore[assignment]
+    return None
+
+
+@cache
+def _module(name: str) -> _Module:
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        raise ValueError(f"{name} has no source file to fingerprint")
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    definitions: dict[str, Definition] = {}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            definitions[node.name] = node
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            definitions.update({t.id: node for t in targets if isinstance(t, ast.Name)})
+    return _Module(definitions, dict(_imports(tree)))
+
+
+def _imports(tree: ast.AST) -> Iterator[tuple[str, tuple[str, str | None]]]:
+    """Yield what the import statements in a tree bind, for this package's modules."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE:
+            assert node.module is not None
+            for alias in node.names:
+                is_module = find_spec(f"{node.module}.{alias.name}") if _is_package(node.module) else None
+                target = (f"{node.module}.{alias.name}", None) if is_module else (node.module, alias.name)
+                yield alias.asname or alias.name, target
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.asname and alias.name.split(".")[0] == PACKAGE:
+                    yield alias.asname, (alias.name, None)
+
+
+def _is_package(name: str) -> bool:
+    spec = find_spec(name)
+    return spec is not None and spec.submodule_search_locations is not None
+
+
+def _source_without_prose(definition: Definition) -> str:
+    """Return the definition as normalised source: no comments, no docstrings, no formatting."""
+    copy = ast.parse(ast.unparse(definition))
+    for node in ast.walk(copy):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+            node.body = [s for s in node.body if not _is_string_statement(s)] or [ast.Pass()]
+    return ast.unparse(copy)
+
+
+def _is_string_statement(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )

@@ -1,0 +1,189 @@
+"""Results on disk: one JSON file a cell, written whole or not at all, and known to be fresh or stale.
+
+A cell is the smallest unit of work that can be repeated alone: one model, one seed. Its record holds the
+numbers, a small `.npz` beside it the arrays that figures need, and both name what they were computed from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+Status = Literal["fresh", "stale", "missing"]
+
+
+class RecordError(Exception):
+    """A record is on disk and cannot be trusted: truncated, edited by hand, or without its arrays."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """The result of one cell.
+
+    Attributes:
+        experiment, profile, cell: where it belongs.
+        config: the cell's configuration, as plain values.
+        data: name and checksum of the data set.
+        fingerprint: of the code that computed it, see `fingerprint.code_fingerprint`.
+        values: the numbers, by name; NaN and infinities are allowed.
+        provenance: what identifies the run and not the result: device, seconds, versions, memory.
+        arrays: what figures need besides the numbers.
+    """
+
+    experiment: str
+    profile: str
+    cell: str
+    config: Mapping[str, Any]
+    data: Mapping[str, str]
+    fingerprint: str
+    values: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """SHA-256 over everything that decides the result."""
+        return record_key(self.experiment, self.cell, self.config, self.data, self.fingerprint)
+
+
+def record_key(
+    experiment: str, cell: str, config: Mapping[str, Any], data: Mapping[str, str], fingerprint: str
+) -> str:
+    """Return the key of the record that this experiment, configuration, data and code would give."""
+    identity = [experiment, cell, to_plain(config), dict(data), fingerprint]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def record_path(root: Path, profile: str, experiment: str, cell: str) -> Path:
+    """Return `<root>/<profile>/<experiment>/<cell>.json`."""
+    return root / profile / experiment / f"{cell}.json"
+
+
+def write_record(root: Path, record: Record) -> Path:
+    """Write a record and its arrays so that a crash leaves the old one or the new one, never a part.
+
+    Raises:
+        OSError: the disk is full or read-only; nothing of the old record is lost.
+    """
+    path = record_path(root, record.profile, record.experiment, record.cell)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {name: value for name, value in vars(record).items() if name != "arrays"}
+    content["key"] = record.key
+    if record.arrays:
+        buffer = BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **record.arrays)
+        content["arrays_sha256"] = hashlib.sha256(buffer.getvalue()).hexdigest()
+        write_atomically(path.with_suffix(".npz"), buffer.getvalue())
+    # The arrays go first: a JSON file never speaks of arrays that are not there yet.
+    text = json.dumps(_encode_floats(to_plain(content)), indent=1, sort_keys=True, allow_nan=False)
+    write_atomically(path, (text + "\n").encode())
+    return path
+
+
+def read_record(path: Path) -> Record:
+    """Read a record and check it against itself.
+
+    Raises:
+        FileNotFoundError: there is no such record.
+        RecordError: the file is not a whole record, or was changed after it was written.
+    """
+    advice = f"Delete {path} and run scripts/build_figures.py again."
+    try:
+        content = _decode_floats(json.loads(path.read_text(encoding="utf-8")))
+        key, arrays_sha256 = content.pop("key"), content.pop("arrays_sha256", None)
+        arrays = _read_arrays(path.with_suffix(".npz"), arrays_sha256) if arrays_sha256 else {}
+        record = Record(**content, arrays=arrays)
+    except FileNotFoundError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RecordError(f"{path} is damaged ({error}). {advice}") from error
+    if record.key != key or record_path(Path(), record.profile, record.experiment, record.cell) != Path(
+        *path.parts[-3:]
+    ):
+        raise RecordError(f"{path} does not match its own key or place: it was edited or moved. {advice}")
+    return record
+
+
+def status(record: Record | None, config: object, fingerprint: str, checksum: str | None = None) -> Status:
+    """Say whether a record is what the present code and configuration would compute.
+
+    Args:
+        record: the record on disk, or None.
+        config: the cell's configuration now.
+        fingerprint: the code's fingerprint now.
+        checksum: of the data now; None when they are not at hand, which takes the record's word for it.
+    """
+    if record is None:
+        return "missing"
+    data = {**record.data, "checksum": checksum or record.data["checksum"]}
+    now = record_key(record.experiment, record.cell, to_plain(config), data, fingerprint)
+    return "fresh" if now == record.key else "stale"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file's content by way of a temporary file, fsync and rename."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp's 0600 would make records unreadable for others
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def to_plain(value: Any) -> Any:
+    """Turn dataclasses, tuples, paths and NumPy scalars into what JSON has."""
+    if hasattr(value, "__dataclass_fields__"):
+        return to_plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(k): to_plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
+
+
+def _read_arrays(path: Path, sha256: str) -> dict[str, np.ndarray]:
+    if not path.exists():
+        raise ValueError(f"its arrays, {path.name}, are missing")
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError(f"its arrays, {path.name}, are not the ones it was written with")
+    with np.load(BytesIO(content), allow_pickle=False) as archive:
+        return dict(archive)
+
+
+def _encode_floats(value: Any) -> Any:
+    """Write NaN and infinities as {"float": "nan"}, since JSON has no word for them."""
+    if isinstance(value, dict):
+        return {k: _encode_floats(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_encode_floats(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": repr(value)}
+    return value
+
+
+def _decode_floats(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {"float"}:
+            return float(value["float"])
+        return {k: _decode_floats(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_decode_floats(v) for v in value]
+    return value

@@ -1,0 +1,88 @@
+"""How each of the paper's MNIST systems is trained: the rows of Tables 1 and 3."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from tutorial_pkg.data import Dataset
+from tutorial_pkg.models import LayeredModel
+from tutorial_pkg.models.mnist import build_mnist_model
+from tutorial_pkg.training.autoencoder import pretrain_autoencoder
+from tutorial_pkg.training.lbfgs import TrainingResult, train_classifier
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a trained model besides the data and the seed.
+
+    Attributes:
+        model: a name for `models.build_model`.
+        weight_decay: λ of each layer.
+        convention: how λ enters the loss, see `lbfgs.DECAY_CONVENTIONS`.
+        decay_biases: whether biases decay too.
+        max_iter: L-BFGS iterations at most.
+        pretrain_iter: of the autoencoder's, for models that have one.
+    """
+
+    model: str
+    weight_decay: tuple[float, ...]
+    convention: str = "half_sum"
+    decay_biases: bool = True
+    max_iter: int = 3000
+    pretrain_iter: int = 400
+
+    def shortened(self, max_iter: int) -> Recipe:
+        """Return the recipe with at most this many iterations in each phase."""
+        return replace(
+            self, max_iter=min(self.max_iter, max_iter), pretrain_iter=min(self.pretrain_iter, max_iter)
+        )
+
+
+TABLE1_RECIPES = {
+    "softmax1": Recipe("softmax", (1e-4,)),
+    "softmax2": Recipe("softmax", (1e-2,)),
+    "softmax3": Recipe("softmax", (1.0,)),
+    "N100-100-10": Recipe("fc100-100-10", (1e-5, 1e-5, 1e-6)),
+    "N200-200-10": Recipe("fc200-200-10", (1e-5, 1e-5, 1e-6)),
+    "AE400-10": Recipe("ae400-10", (1e-6,)),
+}
+"""Table 1's models under the paper's names."""
+
+
+def train(
+    recipe: Recipe,
+    dataset: Dataset,
+    *,
+    seed: int,
+    device: str = "cpu",
+    progress: bool = False,
+) -> tuple[LayeredModel, TrainingResult]:
+    """Build and train a model; the same arguments give the same weights on the same machine.
+
+    The global random state is left as it was.
+    """
+    inputs, labels = dataset.train_inputs.to(device), dataset.train_labels.to(device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build_mnist_model(recipe.model).to(device)
+        if "code" in model.layer_names:
+            pretrain_autoencoder(model, inputs, max_iter=recipe.pretrain_iter, progress=progress)
+    # Above frozen layers the features never change: compute them once.
+    trained = model
+    if "code" in model.layer_names:
+        with torch.no_grad():
+            inputs = model.features(inputs, "code")
+        trained = model.above("code")
+    result = train_classifier(
+        trained,
+        inputs,
+        labels,
+        weight_decay=recipe.weight_decay,
+        convention=recipe.convention,
+        decay_biases=recipe.decay_biases,
+        max_iter=recipe.max_iter,
+        progress=progress,
+    )
+    return model.eval(), result
