@@ -20,7 +20,7 @@ from tutorial_pkg.figures import Renderer
 from tutorial_pkg.fingerprint import code_fingerprint
 from tutorial_pkg.models import LayeredModel
 from tutorial_pkg.records import Record, to_plain
-from tutorial_pkg.training import Recipe, TrainingResult, trained_model
+from tutorial_pkg.training import Trainer, TrainingResult, train, trained_model
 
 PROFILES = ("quick", "laptop", "paper")
 
@@ -56,10 +56,18 @@ class Context:
             self._datasets[name] = load_dataset(name, self.data_root)
         return self._datasets[name]
 
-    def trained(self, recipe: Recipe, dataset: Dataset, seed: int) -> tuple[LayeredModel, TrainingResult]:
-        """Return a trained model from the cache, or train it."""
+    def trained(
+        self, recipe: Any, dataset: Dataset, seed: int, trainer: Trainer = train
+    ) -> tuple[LayeredModel, TrainingResult]:
+        """Return a trained model from the cache, or train it; see `training.trained_model`."""
         return trained_model(
-            recipe, dataset, seed=seed, cache=self.cache, device=self.device, progress=self.progress
+            recipe,
+            dataset,
+            seed=seed,
+            cache=self.cache,
+            device=self.device,
+            progress=self.progress,
+            trainer=trainer,
         )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,26 +18,33 @@ from tutorial_pkg.models import LayeredModel
 from tutorial_pkg.models.mnist import build_mnist_model
 from tutorial_pkg.records import write_atomically
 from tutorial_pkg.training.lbfgs import TrainingResult
-from tutorial_pkg.training.recipes import Recipe, train
+from tutorial_pkg.training.recipes import train
+
+Trainer = Callable[..., tuple[LayeredModel, TrainingResult]]
+"""`train`, or another function with its arguments, such as `train_sgd`."""
 
 
 def trained_model(
-    recipe: Recipe,
+    recipe: Any,
     dataset: Dataset,
     *,
     seed: int,
     cache: Path,
     device: str = "cpu",
     progress: bool = False,
+    trainer: Trainer = train,
 ) -> tuple[LayeredModel, TrainingResult]:
-    """Return the model that `train` gives, from the cache when it was trained there before.
+    """Return the model that `trainer` gives, from the cache when it was trained there before.
 
-    The cache's key covers recipe, seed, data and the code of `train`, so a stale model is never found.
+    The cache's key covers recipe, seed, data and the code of `trainer`, so a stale model is never found.
 
     Args:
+        recipe: a dataclass that `trainer` takes; its field `model` names the model.
         cache: a folder; a checkpoint that cannot be read is trained again.
+        trainer: what trains. It is an argument so that a record depends on its own trainer's code and on no
+            other's.
     """
-    identity = [asdict(recipe), seed, dataset.checksum, code_fingerprint(train)]
+    identity = [asdict(recipe), seed, dataset.checksum, code_fingerprint(trainer)]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     path = cache / f"{recipe.model}-{key[:16]}.pt"
     try:
@@ -44,7 +53,7 @@ def trained_model(
         model.load_state_dict(stored["weights"])
         return model.eval(), TrainingResult(**stored["training"])
     except (OSError, RuntimeError, KeyError, TypeError, EOFError, ValueError):
-        model, result = train(recipe, dataset, seed=seed, device=device, progress=progress)
+        model, result = trainer(recipe, dataset, seed=seed, device=device, progress=progress)
         cache.mkdir(parents=True, exist_ok=True)
         buffer = BytesIO()
         torch.save({"weights": model.state_dict(), "training": asdict(result)}, buffer)
