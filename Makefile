@@ -11,11 +11,12 @@ JOBS ?= 2
 # The environment is made again only when the text of these two files changes.
 INSTALLED := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 # Everything the built site is made from; looked up when figures and pages are already up to date.
-SITE_INPUTS = $(shell find mkdocs.yml docs scripts tutorial_pkg .cache/pages -type f -not -name '*.pyc')
+SITE_INPUTS = $(shell find mkdocs.yml docs scripts tutorial_pkg .cache/pages -type f -not -name '*.pyc' 2>/dev/null)
 
 # Tests and pages run side by side: one thread each.
 export OMP_NUM_THREADS ?= 1
 export MPLBACKEND ?= Agg
+export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help install figures pages site serve lint types test clean distclean
@@ -58,6 +59,7 @@ lint: $(INSTALLED)
 
 types: $(INSTALLED)
 	$(PY) -m mypy
+	$(PY) -m mypy scripts
 
 test: lint types site  ## lint, types, doctests and tests, of the built site too
 	$(PY) -m pytest -n $(JOBS)
