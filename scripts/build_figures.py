@@ -135,7 +135,12 @@ def compute(experiments: list[Experiment], args: argparse.Namespace) -> None:
     todo = []
     for experiment, cell, config in every:
         checksum = context.dataset(config.dataset).checksum
-        if cell_status(experiment, args.profile, cell, config, args.results, checksum)[0] != "fresh":
+        try:
+            state, _ = cell_status(experiment, args.profile, cell, config, args.results, checksum)
+        except RecordError as error:
+            print(f"{error} It is computed again now.", file=sys.stderr)
+            state = "missing"
+        if state != "fresh":
             todo.append((experiment, cell, config))
     print(f"{args.profile}: {len(every) - len(todo)} of {len(every)} cells are fresh, {len(todo)} to compute")
     with tqdm(todo, unit="cell", disable=args.quiet) as bar:

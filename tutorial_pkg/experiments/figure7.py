@@ -13,6 +13,8 @@ from tutorial_pkg.attacks import gaussian_noise, minimum_distortion
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.targets import random_other_classes
 from tutorial_pkg.figures import Renderer, image_grid
+from tutorial_pkg.metrics import error_rate
+from tutorial_pkg.models import batched_logits
 from tutorial_pkg.records import Record
 from tutorial_pkg.training import TABLE1_RECIPES, Recipe
 
@@ -67,19 +69,16 @@ def run(config: CellConfig, context: Context) -> Result:
     generator = torch.Generator().manual_seed(config.seed)
     inputs = data.test_inputs[: config.num_images].to(context.device)
     labels = data.test_labels[: config.num_images].to(context.device)
-    with torch.no_grad():
-        correct = model(inputs).argmax(1) == labels
+    correct = batched_logits(model, inputs, device=context.device).argmax(1) == labels
     inputs, labels = inputs[correct], labels[correct]
     targets = random_other_classes(labels, data.num_classes, generator)
     attack = minimum_distortion(model, inputs, targets=targets, progress=context.progress)
     noisy = gaussian_noise(inputs, stddev=config.noise_stddev, generator=generator, box=None)
-    clipped = noisy.clamp(0, 1)
-    with torch.no_grad():
-        accuracy = {
-            "adversarial": float((model(attack.adv_inputs).argmax(1) == labels).double().mean()),
-            "noise": float((model(noisy).argmax(1) == labels).double().mean()),
-            "noise_clipped": float((model(clipped).argmax(1) == labels).double().mean()),
-        }
+    distorted = {"adversarial": attack.adv_inputs, "noise": noisy, "noise_clipped": noisy.clamp(0, 1)}
+    accuracy = {
+        name: 1 - error_rate(batched_logits(model, images, device=context.device), labels)
+        for name, images in distorted.items()
+    }
     shown = slice(0, NUM_SHOWN)
     return Result(
         values={
@@ -91,7 +90,7 @@ def run(config: CellConfig, context: Context) -> Result:
         arrays={
             "clean": _as_bytes(inputs[shown]),
             "adversarial": _as_bytes(attack.adv_inputs[shown]),
-            "noisy": _as_bytes(clipped[shown]),
+            "noisy": _as_bytes(distorted["noise_clipped"][shown]),
             "labels": labels[shown].cpu().numpy(),
             "targets": targets[shown].cpu().numpy(),
         },

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from tutorial_pkg import paper
 from tutorial_pkg.attacks import minimum_distortion
@@ -14,6 +15,7 @@ from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.targets import random_other_classes
 from tutorial_pkg.figures import Renderer, mean_sd
 from tutorial_pkg.metrics import error_rate
+from tutorial_pkg.models import batched_logits
 from tutorial_pkg.records import Record
 from tutorial_pkg.training import TABLE1_RECIPES, Recipe
 
@@ -69,22 +71,24 @@ def run(config: CellConfig, context: Context) -> Result:
     chosen = torch.randperm(len(data.train_labels), generator=generator)[: config.num_attacked]
     inputs = data.train_inputs[chosen].to(context.device)
     labels = data.train_labels[chosen].to(context.device)
-    with torch.no_grad():
-        correct = model(inputs).argmax(1) == labels
+    correct = batched_logits(model, inputs, device=context.device).argmax(1) == labels
     inputs, labels = inputs[correct], labels[correct]
     targets = random_other_classes(labels, data.num_classes, generator)
 
     to_target = minimum_distortion(model, inputs, targets=targets, progress=context.progress)
     nearest = minimum_distortion(model, inputs, labels=labels, progress=context.progress)
-    with torch.no_grad():
-        reached = model(to_target.adv_inputs).argmax(1) == targets
-        fooled = model(nearest.adv_inputs).argmax(1) != labels
+    reached = batched_logits(model, to_target.adv_inputs, device=context.device).argmax(1) == targets
+    fooled = batched_logits(model, nearest.adv_inputs, device=context.device).argmax(1) != labels
     targeted_rms = to_target.rms_distortion.cpu().double().numpy()
     nearest_rms = nearest.rms_distortion.cpu().double().numpy()
+
+    def error_on(images: Tensor, classes: Tensor) -> float:
+        return error_rate(batched_logits(model, images, device=context.device), classes.to(context.device))
+
     return Result(
         values={
-            "train_error": error_rate(model, data.train_inputs.to(context.device), data.train_labels),
-            "test_error": error_rate(model, data.test_inputs.to(context.device), data.test_labels),
+            "train_error": error_on(data.train_inputs, data.train_labels),
+            "test_error": error_on(data.test_inputs, data.test_labels),
             "training_iterations": training.iterations,
             "training_converged": training.converged,
             "num_attacked": len(labels),

@@ -1,6 +1,6 @@
 """The paper's models. Each returns logits and exposes its layers by name."""
 
-from tutorial_pkg.models.layered import LayeredModel
+from tutorial_pkg.models.layered import LayeredModel, batched_logits
 from tutorial_pkg.models.mnist import (
     autoencoder_classifier,
     build_mnist_model,
@@ -11,6 +11,7 @@ from tutorial_pkg.models.mnist import (
 
 __all__ = [
     "LayeredModel",
+    "batched_logits",
     "build_model",
     "softmax_regression",
     "fully_connected",

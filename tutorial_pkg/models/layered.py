@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -73,3 +74,17 @@ class LayeredModel(nn.Module):
     def _require(self, layer: str) -> None:
         if layer not in self.layers:
             raise ValueError(f"unknown layer {layer!r}; this model has {', '.join(self.layer_names)}")
+
+
+@torch.no_grad()
+def batched_logits(
+    model: nn.Module, inputs: Float[Tensor, "n *shape"], *, device: str = "cpu", batch_size: int = 4096
+) -> Float[Tensor, "n classes"]:
+    """Return the logits of many inputs, a batch at a time, so that memory does not grow with their number.
+
+    Args:
+        model: on `device`, in the mode in which it is to be asked.
+        inputs: on any device.
+        batch_size: inputs a forward pass.
+    """
+    return torch.cat([model(batch.to(device)) for batch in inputs.split(batch_size)])

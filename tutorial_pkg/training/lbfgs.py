@@ -26,7 +26,7 @@ class TrainingResult:
         loss: the objective, decay included, at the end.
         iterations: L-BFGS iterations.
         evaluations: passes through the training set.
-        converged: whether it stopped by its own criterion and not at `max_iter`.
+        converged: whether it stopped because the objective fell no further, and not at `max_iter`.
         message: the optimiser's own words.
     """
 
@@ -165,7 +165,7 @@ def minimize_lbfgs(
         loss=float(solution.fun),
         iterations=int(solution.nit),
         evaluations=int(solution.nfev),
-        converged=bool(solution.success),
+        converged=solution.status != 1,  # 1: the limit; 2: float32 shows no further descent
         message=str(solution.message),
     )
 

@@ -1,0 +1,99 @@
+import importlib
+import sys
+from textwrap import dedent
+
+import pytest
+
+from tutorial_pkg import fingerprint
+
+BASE = """
+    import math
+    from tutorial_pkg.scratch_b import helper
+
+    FACTOR = 3
+
+    class Tool:
+        def use(self):
+            return FACTOR
+
+    def compute(x):
+        '''Prose.'''
+        return helper(x) + Tool().use()
+
+    def render(x):
+        return str(x)
+"""
+HELPER = """
+    def helper(x):
+        return inner(x)  # a comment
+
+    def inner(x):
+        return x + 1
+
+    def unrelated(x):
+        return x
+"""
+
+
+@pytest.fixture
+def fingerprint_of(tmp_path, monkeypatch):
+    """Write two modules into a stand-in for the package and fingerprint `compute`."""
+    monkeypatch.setattr(fingerprint, "PACKAGE", "scratch_pkg")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    package = tmp_path / "scratch_pkg"
+    package.mkdir()
+    (package / "__init__.py").touch()
+
+    def of(main=BASE, helper=HELPER):
+        (package / "a.py").write_text(dedent(main).replace("tutorial_pkg.scratch_b", "scratch_pkg.b"))
+        (package / "b.py").write_text(dedent(helper))
+        fingerprint._module.cache_clear()
+        for name in [n for n in sys.modules if n.startswith("scratch_pkg")]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+        return fingerprint.code_fingerprint(importlib.import_module("scratch_pkg.a").compute)
+
+    yield of
+    fingerprint._module.cache_clear()
+
+
+def test_prose_and_neighbours_change_nothing(fingerprint_of):
+    before = fingerprint_of()
+    assert fingerprint_of(BASE.replace("Prose.", "Better prose.")) == before
+    assert fingerprint_of(BASE.replace("return str(x)", "return repr(x)")) == before
+    assert fingerprint_of(helper=HELPER.replace("a comment", "another")) == before
+    assert fingerprint_of(helper=HELPER.replace("def unrelated(x):\n        return x", "")) == before
+    assert fingerprint_of(BASE.replace("helper(x) + Tool", "helper(x)  +  Tool")) == before
+
+
+@pytest.mark.parametrize(
+    ("where", "old", "new"),
+    [
+        ("main", "FACTOR = 3", "FACTOR = 4"),
+        ("main", "return FACTOR", "return -FACTOR"),
+        ("main", "helper(x) + Tool", "helper(x) - Tool"),
+        ("helper", "x + 1", "x + 2"),
+        ("helper", "inner(x)  #", "inner(-x)  #"),
+    ],
+)
+def test_everything_that_is_used_counts(fingerprint_of, where, old, new):
+    before = fingerprint_of()
+    sources = {"main": BASE, "helper": HELPER}
+    sources[where] = sources[where].replace(old, new)
+    assert fingerprint_of(**sources) != before
+
+
+def test_modules_imported_whole_are_followed(fingerprint_of):
+    whole = BASE.replace("from tutorial_pkg.scratch_b import helper", "from scratch_pkg import b").replace(
+        "helper(x)", "b.helper(x)"
+    )
+    before = fingerprint_of(whole)
+    assert fingerprint_of(whole, HELPER.replace("x + 1", "x + 2")) != before
+
+
+def test_imports_inside_functions_are_followed(fingerprint_of):
+    local = BASE.replace("from tutorial_pkg.scratch_b import helper", "").replace(
+        "return helper(x)", "from scratch_pkg.b import helper\n        return helper(x)"
+    )
+    before = fingerprint_of(local)
+    assert fingerprint_of(local, HELPER.replace("x + 1", "x + 2")) != before

@@ -1,0 +1,131 @@
+import json
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tutorial_pkg.records import Record, RecordError, read_record, status, write_record
+
+
+def make_record(**changes):
+    record = Record(
+        experiment="table9",
+        profile="quick",
+        cell="model-seed0",
+        config={"dataset": "digits", "widths": [100, 10], "seed": 0},
+        data={"name": "digits", "checksum": "c" * 64},
+        fingerprint="f" * 64,
+        values={"error": 0.25, "missing": float("nan"), "far": float("inf"), "nested": [1.0, -float("inf")]},
+        provenance={"seconds": 1.5, "device": "CPU", "versions": {"torch": "2"}},
+        arrays={"rms": np.arange(6, dtype=np.float32).reshape(2, 3)},
+    )
+    return replace(record, **changes)
+
+
+def test_round_trip(tmp_path):
+    record = make_record()
+    found = read_record(write_record(tmp_path, record))
+    np.testing.assert_equal(found.values, record.values)
+    assert found.config == record.config
+    assert found.key == record.key
+    np.testing.assert_array_equal(found.arrays["rms"], record.arrays["rms"])
+    assert found.arrays["rms"].dtype == np.float32
+
+
+def test_the_file_is_plain_json(tmp_path):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    json.loads(write_record(tmp_path, make_record()).read_text(), parse_constant=refuse)
+
+
+def test_same_result_gives_the_same_bytes(tmp_path):
+    first = write_record(tmp_path / "a", make_record())
+    second = write_record(tmp_path / "b", make_record())
+    assert first.read_bytes() == second.read_bytes()
+    assert first.with_suffix(".npz").read_bytes() == second.with_suffix(".npz").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"experiment": "other"},
+        {"cell": "x"},
+        {"config": {"seed": 1}},
+        {"fingerprint": "0"},
+        {"data": {"checksum": "d"}},
+    ],
+)
+def test_the_key_covers_what_decides_the_result(change):
+    assert make_record(**change).key != make_record().key
+
+
+def test_the_key_leaves_out_what_does_not():
+    changed = make_record(profile="paper", provenance={"seconds": 9}, values={"error": 1.0})
+    assert changed.key == make_record().key
+
+
+def test_status():
+    record = make_record()
+    assert status(None, record.config, record.fingerprint) == "missing"
+    assert status(record, record.config, record.fingerprint) == "fresh"
+    assert status(record, record.config, record.fingerprint, "c" * 64) == "fresh"
+    assert status(record, record.config, record.fingerprint, "d" * 64) == "stale"
+    assert status(record, {**record.config, "seed": 1}, record.fingerprint) == "stale"
+    assert status(record, record.config, "0" * 64) == "stale"
+
+
+@pytest.mark.parametrize("cut", [0, 1, 50, 200])
+def test_a_truncated_record_is_named(tmp_path, cut):
+    path = write_record(tmp_path, make_record())
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(RecordError, match=r"model-seed0\.json is damaged.*Delete"):
+        read_record(path)
+
+
+def test_an_edited_record_is_refused(tmp_path):
+    path = write_record(tmp_path, make_record())
+    path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
+    with pytest.raises(RecordError, match="does not match its own key"):
+        read_record(path)
+
+
+def test_a_record_in_the_wrong_place_is_refused(tmp_path):
+    path = write_record(tmp_path, make_record(arrays={}))
+    with pytest.raises(RecordError, match="edited or moved"):
+        read_record(path.rename(path.with_name("other.json")))
+
+
+def test_arrays_must_be_the_ones_written(tmp_path):
+    path = write_record(tmp_path, make_record())
+    arrays = path.with_suffix(".npz")
+    arrays.write_bytes(arrays.read_bytes()[:-1])
+    with pytest.raises(RecordError, match="are not the ones"):
+        read_record(path)
+    arrays.unlink()
+    with pytest.raises(RecordError, match="are missing"):
+        read_record(path)
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_failed_write_leaves_the_old_record(tmp_path, monkeypatch, step):
+    """A full disk shows up in fsync, a kill anywhere before the rename: the old record must survive both."""
+    path = write_record(tmp_path, make_record())
+    before = path.read_bytes()
+
+    def fail(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_record(tmp_path, make_record(values={"error": 0.5}))
+    assert path.read_bytes() == before
+    assert sorted(p.name for p in path.parent.iterdir()) == ["model-seed0.json", "model-seed0.npz"]
+    read_record(path)
+
+
+def test_records_knows_neither_torch_nor_matplotlib(repository):
+    source = (repository / "tutorial_pkg" / "records.py").read_text()
+    assert "torch" not in source.replace("torchvision", "")
+    assert "matplotlib" not in source
