@@ -52,22 +52,14 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument(
-        "--profile", choices=PROFILES, default="quick", help="size of the runs (default: quick)"
-    )
+    parser.add_argument("--profile", choices=PROFILES, default="quick", help="size of the runs (default: quick)")
     parser.add_argument("--only", nargs="+", metavar="EXPERIMENT", help="these experiments and no others")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument("--seed", type=int, help="first seed, instead of the profile's")
-    parser.add_argument(
-        "--shard", type=shard, default=(1, 1), metavar="I/N", help="every N-th cell, from the I-th"
-    )
-    parser.add_argument(
-        "--data-root", type=Path, help="folder of the data sets (default: $TUTORIAL_DATA or data)"
-    )
+    parser.add_argument("--shard", type=shard, default=(1, 1), metavar="I/N", help="every N-th cell, from the I-th")
+    parser.add_argument("--data-root", type=Path, help="folder of the data sets (default: $TUTORIAL_DATA or data)")
     parser.add_argument("--results", type=Path, default=ROOT / "results", help="folder of the records")
-    parser.add_argument(
-        "--output", type=Path, default=ROOT / "docs" / "_generated", help="folder of the fragments"
-    )
+    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "_generated", help="folder of the fragments")
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "checkpoints", help="trained models")
     parser.add_argument("--list", action="store_true", help="name the experiments and stop")
     parser.add_argument("--status", action="store_true", help="say which records are fresh, stale or missing")

@@ -64,18 +64,14 @@ class Renderer:
         stale: whether the code has changed since.
     """
 
-    def __init__(
-        self, root: Path, experiment: str, records: Sequence[Record], *, stale: bool = False
-    ) -> None:
+    def __init__(self, root: Path, experiment: str, records: Sequence[Record], *, stale: bool = False) -> None:
         self.folder = root / experiment
         self.experiment = experiment
         self.values: dict[str, str] = {}
         self.written: set[Path] = set()
         self._provenance = provenance_line(records, stale=stale)
 
-    def table(
-        self, name: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = ""
-    ) -> None:
+    def table(self, name: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "") -> None:
         """Write a Markdown table with its caption and provenance as `<name>.md`."""
         self._write(f"{name}.md", f"{markdown_table(header, rows)}\n\n{self._caption(caption)}\n")
 

@@ -56,9 +56,7 @@ class Record:
         return record_key(self.experiment, self.cell, self.config, self.data, self.fingerprint)
 
 
-def record_key(
-    experiment: str, cell: str, config: Mapping[str, Any], data: Mapping[str, str], fingerprint: str
-) -> str:
+def record_key(experiment: str, cell: str, config: Mapping[str, Any], data: Mapping[str, str], fingerprint: str) -> str:
     """Return the key of the record that this experiment, configuration, data and code would give."""
     identity = [experiment, cell, to_plain(config), dict(data), fingerprint]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

@@ -110,9 +110,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         half = len(pairs) // 2
         output.figure(
             f"pairs-{name}",
-            image_grid(
-                [_as_floats(pairs[:half]), _as_floats(pairs[half:])], titles=[titles[:half], titles[half:]]
-            ),
+            image_grid([_as_floats(pairs[:half]), _as_floats(pairs[half:])], titles=[titles[:half], titles[half:]]),
             caption=f"**Figure 7, {PANELS[name]}.** Odd columns: test images with their class; even columns: "
             f"the nearest image that the model calls the class after the arrow, mean distortion "
             f"{values['distortion_mean']:.4f}.",
@@ -120,13 +118,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         )
         for key, value in values.items():
             is_rate = key.startswith("accuracy") or key == "success"
-            text = (
-                f"{100 * value:.1f} %"
-                if is_rate
-                else f"{value:.4f}"
-                if key != "num_attacked"
-                else f"{value:,}"
-            )
+            text = f"{100 * value:.1f} %" if is_rate else f"{value:.4f}" if key != "num_attacked" else f"{value:,}"
             output.value(f"{name}.{key}", text)
     noise = records[-1]
     output.figure(
@@ -134,9 +126,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         image_grid(
             [
                 _as_floats(
-                    image
-                    for pair in zip(noise.arrays["clean"], noise.arrays["noisy"], strict=True)
-                    for image in pair
+                    image for pair in zip(noise.arrays["clean"], noise.arrays["noisy"], strict=True) for image in pair
                 )
             ]
         ),

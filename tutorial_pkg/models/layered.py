@@ -65,9 +65,7 @@ class LayeredModel(nn.Module):
         self._require(layer)
         position = self.layer_names.index(layer) + 1
         if position == len(self.layers):
-            raise ValueError(
-                f"nothing is above {layer!r}, the last layer; choose one of {self.layer_names[:-1]}"
-            )
+            raise ValueError(f"nothing is above {layer!r}, the last layer; choose one of {self.layer_names[:-1]}")
         rest = LayeredModel(dict(list(self.layers.items())[position:]))
         return rest.train(self.training)
 

@@ -33,9 +33,7 @@ def fully_connected(widths: tuple[int, ...]) -> LayeredModel:
     return LayeredModel(layers)
 
 
-def autoencoder_classifier(
-    code_size: int = 400, num_inputs: int = PIXELS, num_classes: int = 10
-) -> LayeredModel:
+def autoencoder_classifier(code_size: int = 400, num_inputs: int = PIXELS, num_classes: int = 10) -> LayeredModel:
     """Return "AE400-10": a sigmoid code layer, to be trained as a sparse autoencoder, and a softmax on it.
 
     `training.pretrain_autoencoder` trains the code; it is not fine-tuned afterwards.
@@ -58,9 +56,7 @@ def convolutional(num_channels: int = 32, num_hidden: int = 256, num_classes: in
         {
             "conv": nn.Sequential(nn.Conv2d(1, num_channels, kernel_size=5), nn.ReLU()),
             "pool": nn.MaxPool2d(2),
-            "hidden": nn.Sequential(
-                nn.Flatten(), nn.Linear(num_channels * side * side, num_hidden), nn.ReLU()
-            ),
+            "hidden": nn.Sequential(nn.Flatten(), nn.Linear(num_channels * side * side, num_hidden), nn.ReLU()),
             "dropout": nn.Dropout(0.5),
             "logits": nn.Linear(num_hidden, num_classes),
         }

@@ -157,9 +157,7 @@ def minimize_lbfgs(
 
         # SciPy's line search allows 20 evaluations; maxfun must not be what stops a long run.
         options = {"maxiter": max_iter, "maxfun": 20 * max_iter, "ftol": tolerance, "gtol": 0.0, "maxcor": 20}
-        solution = minimize(
-            value_and_grad, start, jac=True, method="L-BFGS-B", callback=report, options=options
-        )
+        solution = minimize(value_and_grad, start, jac=True, method="L-BFGS-B", callback=report, options=options)
     _assign(parameters, solution.x)
     return TrainingResult(
         loss=float(solution.fun),

@@ -35,9 +35,7 @@ class Recipe:
 
     def shortened(self, max_iter: int) -> Recipe:
         """Return the recipe with at most this many iterations in each phase."""
-        return replace(
-            self, max_iter=min(self.max_iter, max_iter), pretrain_iter=min(self.pretrain_iter, max_iter)
-        )
+        return replace(self, max_iter=min(self.max_iter, max_iter), pretrain_iter=min(self.pretrain_iter, max_iter))
 
 
 TABLE1_RECIPES = {

@@ -81,9 +81,7 @@ def train_sgd(
         # Built and shuffled on the CPU, so that every device starts from the same weights and batches.
         model = build_mnist_model(recipe.model).to(device).train()
         optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: max(0.0, 1 - step / (steps or 1))
-        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.0, 1 - step / (steps or 1)))
         total = math.nan
         for _ in range(recipe.epochs):
             total = 0.0
