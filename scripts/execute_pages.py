@@ -1,13 +1,14 @@
 """Execute the literate pages once each and keep the result until something they depend on changes.
 
 A page is a percent-format Python file under docs/. Its executed notebook goes to .cache/pages, under a key
-made of the page, the package's code, the files that a cell names under docs/_generated or results, and the
-versions of Python and of the libraries. A cell that raises fails the run.
+made of the page, the code of the package that it uses, the files that a cell names under docs/_generated or
+results, and the versions of Python and of the libraries. A cell that raises fails the run.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
 import json
 import os
@@ -26,6 +27,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from traitlets.config import Config
+
+from tutorial_pkg import fingerprint
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "pages"
@@ -60,15 +63,43 @@ def read_page(path: Path) -> NotebookNode:
 
 def page_key(path: Path) -> str:
     """Return the key under which a page's executed notebook is kept."""
-    source = path.read_text(encoding="utf-8")
     code = "\n".join(cell.source for cell in read_page(path).cells if cell.cell_type == "code")
     named = re.findall(r"""["']((?:docs/_generated|results)/[^"']+)["']""", code)
     reads = [file for name in named for file in sorted((ROOT / name).rglob("*")) or [ROOT / name]]
-    files = [*sorted((ROOT / "tutorial_pkg").rglob("*.py")), *reads]
-    contents = {str(file.relative_to(ROOT)): _digest(file) for file in files if file.is_file()}
-    versions = {name: version(name) for name in ("torch", "numpy", "scipy", "scikit-learn", "matplotlib")}
-    key = [source, contents, versions, platform.python_version(), SETUP]
+    key = [
+        path.read_text(encoding="utf-8"),
+        package_key(code),
+        {str(file.relative_to(ROOT)): _digest(file) for file in reads if file.is_file()},
+        {name: version(name) for name in ("torch", "numpy", "scipy", "scikit-learn", "matplotlib")},
+        platform.python_version(),
+        SETUP,
+    ]
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
+
+
+def package_key(code: str) -> str:
+    """Return a fingerprint of what a page imports from the package and of all that this uses.
+
+    Where a page imports a whole module, every file of the package counts.
+    """
+    names: list[type | None] = []  # stand-ins that have the module and the name of what is imported
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "tutorial_pkg":
+            names += [type(alias.name, (), {"__module__": node.module}) for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names += [None for alias in node.names if alias.name.split(".")[0] == "tutorial_pkg"]
+    fingerprint._module.cache_clear()  # `mkdocs serve` lives longer than a version of the code
+    if any(name is None or _is_module(name) for name in names):
+        return "".join(_digest(file) for file in sorted((ROOT / "tutorial_pkg").rglob("*.py")))
+    return fingerprint.code_fingerprint(*filter(None, names))
+
+
+def _is_module(name: type) -> bool:
+    """Say whether an imported name is a module; a function that a package re-exports may share its name."""
+    if fingerprint._resolve(name.__module__, name.__qualname__):
+        return False
+    path = ROOT.joinpath(*name.__module__.split("."), name.__qualname__)
+    return path.is_dir() or path.with_suffix(".py").is_file()
 
 
 def _digest(file: Path) -> str:

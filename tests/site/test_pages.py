@@ -9,7 +9,7 @@ from pathlib import Path
 import execute_pages
 import nbformat
 import pytest
-from execute_pages import execute, executed, executed_path, page_key, page_sources, read_page
+from execute_pages import execute, executed, executed_path, package_key, page_key, page_sources, read_page
 from nbclient.exceptions import CellExecutionError
 
 PAGES = page_sources()
@@ -86,3 +86,12 @@ def test_key_depends_on_the_files_that_a_cell_names(tmp_path: Path, monkeypatch:
     before = page_key(page)
     data.write_text("2")
     assert page_key(page) != before
+
+
+def test_key_depends_on_the_code_that_a_page_uses_and_on_no_other() -> None:
+    by_name = package_key("from tutorial_pkg.data import load_digits")
+    assert by_name != package_key("from tutorial_pkg.data import split_halves")
+    assert by_name == package_key("from tutorial_pkg.data import load_digits  # the bundled ones")
+    whole = package_key("from tutorial_pkg import data")
+    assert whole == package_key("import tutorial_pkg.models as models")
+    assert whole != package_key("from tutorial_pkg.attacks import minimum_distortion")  # not the module of that name
