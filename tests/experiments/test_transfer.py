@@ -1,0 +1,176 @@
+"""Tables 2 to 4 and the transfer curve, on models so simple that every cell is known."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tutorial_pkg import paper
+from tutorial_pkg.data import Dataset
+from tutorial_pkg.experiments import Context, run_cell, table2, tables3_4, transfer_curve
+from tutorial_pkg.experiments.base import Experiment
+from tutorial_pkg.experiments.transfer_cells import PAPER_NUM_IMAGES, mean_with_interval, points
+from tutorial_pkg.figures import Renderer
+from tutorial_pkg.models import LayeredModel
+from tutorial_pkg.records import Record
+from tutorial_pkg.training import Recipe, TrainingResult
+
+NUM_CLASSES = 3
+VALUE_KEY = re.compile(r"[\w+-]+(\.[\w+-]+)+")  # what the pages' {{ … }} accept
+
+
+def twin_images() -> Dataset:
+    """Images 2×3 whose rows both hold the class: its pixel is bright. Either row is enough to tell it."""
+    labels = torch.arange(NUM_CLASSES).repeat(20)
+    row = 0.2 + 0.4 * torch.nn.functional.one_hot(labels, NUM_CLASSES).float()
+    inputs = torch.stack([row, row], dim=1)[:, None]
+    return Dataset("twins", inputs, labels, inputs, labels, num_classes=NUM_CLASSES)
+
+
+def reader_of(row: int) -> LayeredModel:
+    """A linear model that reads its logits off one row of the image."""
+    linear = nn.Linear(2 * NUM_CLASSES, NUM_CLASSES)
+    with torch.no_grad():
+        linear.weight.zero_()
+        linear.bias.zero_()
+        linear.weight[:, row * NUM_CLASSES : (row + 1) * NUM_CLASSES] = 10 * torch.eye(NUM_CLASSES)
+    return LayeredModel({"logits": nn.Sequential(nn.Flatten(), linear)}).eval()
+
+
+class KnownModels(Context):
+    """Hands out a reader of the upper or the lower row in place of training."""
+
+    def __init__(self, reads_lower_row):
+        super().__init__()
+        self._datasets["twins"] = twin_images()
+        self.reads_lower_row = reads_lower_row
+
+    def trained(self, recipe: Recipe, dataset: Dataset, seed: int) -> tuple[LayeredModel, TrainingResult]:
+        return reader_of(int(self.reads_lower_row(recipe, dataset))), TrainingResult(0.0, 0, 0, True, "")
+
+
+def records_of(experiment: Experiment, context: Context, **changes: object) -> list[Record]:
+    config = replace(experiment.configs["quick"], dataset="twins", num_images=30, **changes)
+    return [run_cell(experiment, "quick", name, cell, context) for name, cell in experiment.cells(config).items()]
+
+
+def test_table2_of_readers_of_two_rows_transfers_within_a_row_and_not_across():
+    context = KnownModels(lambda recipe, _: recipe.model == "softmax")
+    (record,) = records_of(table2.EXPERIMENT, context)
+    linear = table2.MODELS[:3]
+    for source in table2.MODELS:
+        for target in table2.MODELS:
+            alike = (source in linear) == (target in linear)
+            assert record.values["errors_of_all"][source][target] == (30 if alike else 0)
+            assert record.values["errors_of_correct"][source][target] == (30 if alike else 0)
+            if source != target:
+                p = record.values["p_over_same_norm_noise"][source][target]
+                assert p < table2.SIGNIFICANCE if alike else p == 1.0
+    assert record.values["num_correct"] == dict.fromkeys(table2.MODELS, 30)
+    # Of the examples made for neither, two of four sets fool softmax1, and two of four AE400-10.
+    assert record.values["autoencoder_minus"]["softmax1"] == {"mean": 0.0, "low": 0.0, "high": 0.0}
+
+
+def test_table4_finds_the_training_set_where_it_is_all_that_matters():
+    context = KnownModels(lambda _, dataset: dataset.name.endswith("P2"))
+    records = records_of(tables3_4.EXPERIMENT, context, num_splits=2)
+    assert len(records) == 2
+    for record in records:
+        found = record.values["same_set_minus_other_set"]
+        assert found["minimum"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
+        assert found["amplified"] == {"mean": 0.0, "low": 0.0, "high": 0.0}  # it shrinks them, see below
+        assert record.values["errors_of_all"]["M1"] == {"M1": 30, "M1'": 30, "M2": 0, "M1-restart": 30}
+        assert record.values["errors_of_all"]["M2"] == {"M1": 0, "M1'": 0, "M2": 30, "M1-restart": 0}
+        assert record.values["error"]["M2"] == {"P1": 0.0, "P2": 0.0, "test": 0.0}
+        # 0.4 apart in two pixels of six, met half-way: every distortion is √(2 · 0.2² / 6) = 0.115, beyond 0.1.
+        assert record.values["distortion"]["M1"] == pytest.approx(0.1155, abs=1e-3)
+        assert record.values["shrunk_by_amplification"]["M1"] == 1.0
+        assert record.values["errors_of_all"]["M1 amplified"]["M1"] == 0
+
+
+def test_the_models_of_tables_3_and_4_share_no_initialisation_and_their_halves_no_image():
+    seen = {}
+
+    class Spy(KnownModels):
+        def trained(self, recipe, dataset, seed):
+            seen[(recipe.model, dataset.name, seed)] = None
+            return super().trained(recipe, dataset, seed)
+
+    records_of(tables3_4.EXPERIMENT, Spy(lambda *_: False), num_splits=2)
+    assert len({seed for _, _, seed in seen}) == len(seen) == 8
+    assert {(model, name) for model, name, _ in seen} == {
+        ("fc100-100-10", "twins P1"),
+        ("fc123-456-10", "twins P1"),
+        ("fc100-100-10", "twins P2"),
+    }
+
+
+def test_the_curve_of_equal_models_jumps_at_factor_1_and_has_cosine_and_reach_1():
+    (record,) = records_of(transfer_curve.EXPERIMENT, KnownModels(lambda *_: False))
+    factors = np.array(record.config["factors"])
+    assert (record.arrays["fooled"] == 30 * (factors >= 1)).all()
+    assert record.arrays["cosine"] == pytest.approx(np.ones((6, 6)))
+    assert record.arrays["reach"] == pytest.approx(np.ones((6, 6)))
+    assert np.isnan(record.values["rank_correlation"]["reach"]["rho"])
+
+
+def test_the_curve_of_models_that_share_no_pixel_stays_at_zero():
+    (record,) = records_of(transfer_curve.EXPERIMENT, KnownModels(lambda recipe, _: recipe.model == "softmax"))
+    across = np.ix_(range(3), range(3, 6))
+    assert not record.arrays["fooled"][across].any()
+    assert record.arrays["cosine"][across] == pytest.approx(np.zeros((3, 3)), abs=1e-6)
+    assert record.arrays["reach"][across] == pytest.approx(np.zeros((3, 3)), abs=1e-6)
+    assert record.values["rank_correlation"]["reach"]["rho"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("experiment", [table2.EXPERIMENT, tables3_4.EXPERIMENT, transfer_curve.EXPERIMENT])
+def test_every_fragment_and_value_is_usable_on_a_page(experiment: Experiment, tmp_path: Path):
+    context = KnownModels(lambda recipe, _: recipe.model == "softmax")
+    records = records_of(
+        experiment, context, **{"num_seeds": 2} if "num_seeds" in vars(experiment.configs["quick"]) else {}
+    )
+    output = Renderer(tmp_path, experiment.name, records)
+    experiment.render(records, output)
+    assert output.written
+    assert all(VALUE_KEY.fullmatch(key) for key in output.values)
+    for path in output.written:
+        tables = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+        assert len({line.count("|") for line in tables}) <= 1
+
+
+def test_quick_and_laptop_reuse_the_models_of_table1():
+    from tutorial_pkg.experiments import table1
+
+    for profile in ("quick", "laptop", "paper"):
+        expected = {(cell.name, cell.recipe, cell.seed) for cell in table1.cells(table1.CONFIGS[profile]).values()}
+        for experiment in (table2.EXPERIMENT, transfer_curve.EXPERIMENT):
+            cells = experiment.cells(experiment.configs[profile]).values()
+            found = {(name, recipe, cell.seed) for cell in cells for name, recipe in cell.recipes.items()}
+            assert found == expected
+
+
+def test_the_papers_percentages_are_multiples_of_one_in_256():
+    """The inference behind the intervals of the paper's cells: no other size up to 400 comes near."""
+    printed = [value for row in [*paper.TABLE2.values(), *list(paper.TABLE4.values())[:3]] for value in row]
+    printed = [value for value in printed if value != int(value)]
+
+    def explained(num_images: int) -> int:
+        decimals = [len(f"{value:g}".split(".")[1]) for value in printed]
+        nearest = [100 * round(value / 100 * num_images) / num_images for value in printed]
+        return sum(abs(n - v) <= 0.5 * 10**-d + 1e-9 for n, v, d in zip(nearest, printed, decimals, strict=True))
+
+    assert explained(PAPER_NUM_IMAGES) == 34
+    assert len(printed) == 39
+    assert max(explained(n) for n in range(20, 401) if n != PAPER_NUM_IMAGES) < 25
+
+
+def test_bootstrap_interval_of_a_mean():
+    values = np.random.default_rng(0).normal(size=400)
+    found = mean_with_interval(values, seed=0)
+    assert found["mean"] == pytest.approx(values.mean())
+    assert found["high"] - found["low"] == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
+    assert points({"mean": 0.016, "low": -0.014, "high": 0.046}) == "+1.6 points (−1.4 to +4.6)"
