@@ -1,0 +1,80 @@
+"""Frame bounds of matrices against a full SVD, on both sides of the size where Lanczos takes over."""
+
+import math
+
+import pytest
+import torch
+
+from tutorial_pkg.spectral import linear_frame_bounds
+from tutorial_pkg.spectral.checks import checked_weight
+
+
+def gaussian(*shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def with_values(values: torch.Tensor, num_columns: int) -> torch.Tensor:
+    left, right = gaussian(len(values), len(values)), gaussian(num_columns, len(values))
+    return torch.linalg.qr(left).Q @ torch.diag(values) @ torch.linalg.qr(right).Q.T
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3), (60, 60), (560, 700), (700, 560), (600, 600)])
+def test_random_matrices_agree_with_a_full_decomposition(shape):
+    weight = gaussian(*shape)
+    values = torch.linalg.svdvals(weight)
+    bounds = linear_frame_bounds(weight)
+    assert bounds.upper == pytest.approx(values[0].item(), rel=1e-10)
+    assert bounds.lower == pytest.approx(values[-1].item(), abs=1e-10 * bounds.upper)
+    assert (bounds.rows, bounds.cols, bounds.grid, bounds.certificate) == (*shape, (), bounds.upper)
+    assert bounds.strict_lower == (bounds.lower if shape[0] >= shape[1] else 0)
+
+
+@pytest.mark.parametrize("num_columns", [600, 640])
+@pytest.mark.parametrize("smallest", [1e-3, 1e-5, 1e-9, 1e-14, 0.0])
+def test_a_tiny_lower_bound_keeps_its_digits(smallest, num_columns):
+    values = torch.linspace(1, 2, 600, dtype=torch.float64)
+    values[0] = smallest
+    bounds = linear_frame_bounds(with_values(values, num_columns))
+    assert bounds.lower == pytest.approx(smallest, abs=1e-11)
+    assert bounds.upper == pytest.approx(2, rel=1e-11)
+
+
+@pytest.mark.parametrize("shape", [(600, 600), (600, 640)])
+def test_a_row_of_zeros_makes_the_lower_bound_zero(shape):
+    weight = gaussian(*shape)
+    weight[17] = 0
+    assert linear_frame_bounds(weight).lower == pytest.approx(0, abs=1e-12)
+    zero = linear_frame_bounds(torch.zeros(shape))
+    assert (zero.lower, zero.upper) == (0, 0)
+
+
+def test_repeated_extreme_values_are_found():
+    values = torch.ones(600, dtype=torch.float64)
+    values[:3], values[3:9] = 0.5, 3.0
+    bounds = linear_frame_bounds(with_values(values, 640))
+    assert (bounds.lower, bounds.upper) == pytest.approx((0.5, 3.0), rel=1e-10)
+
+
+def test_float32_weights_are_decided_in_float64():
+    weight = gaussian(600, 600).float()
+    expected = torch.linalg.svdvals(weight.double())[-1].item()
+    assert linear_frame_bounds(weight).lower == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (torch.ones(3), r"expected \[out, in\], got shape \(3,\)"),
+        (torch.ones(3, 0), "no empty axis"),
+        (torch.tensor([[1.0, math.inf]]), "NaN or infinity"),
+        (torch.ones(2, 2, dtype=torch.int32), "got torch.int32"),
+    ],
+)
+def test_bad_input_says_what_to_do(weight, message):
+    with pytest.raises(ValueError, match=message):
+        linear_frame_bounds(weight)
+
+
+def test_a_weight_that_is_no_tensor_is_named():
+    with pytest.raises(ValueError, match=r"got list; pass layer\.weight"):
+        checked_weight([[1.0]], (2,), "[out, in]")

@@ -1,0 +1,111 @@
+"""Bounds of whole networks: found in order, read from the modules, never below an observed gain."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from tutorial_pkg.models import LayeredModel, build_model
+from tutorial_pkg.spectral import (
+    conv_frame_bounds,
+    layer_gains,
+    linear_frame_bounds,
+    lipschitz_bound,
+    model_frame_bounds,
+)
+
+
+def small_network() -> LayeredModel:
+    torch.manual_seed(0)
+    return LayeredModel(
+        {
+            "conv": nn.Sequential(nn.Conv2d(4, 6, 3, stride=2, groups=2, padding=1), nn.BatchNorm2d(6), nn.ReLU()),
+            "signal": nn.Sequential(nn.Flatten(2), nn.Conv1d(6, 2, 5, dilation=2)),
+            "logits": nn.Sequential(nn.Flatten(), nn.Linear(2 * 28, 3)),
+        }
+    )
+
+
+def test_every_layer_is_found_in_order_and_read_with_its_geometry():
+    model = small_network()
+    conv, signal, linear = model.layers["conv"][0], model.layers["signal"][1], model.layers["logits"][1]
+    rows = model_frame_bounds(model, grid=5)
+    assert [row.name for row in rows] == ["layers.conv.0", "layers.signal.1", "layers.logits.1"]
+    assert rows[0].bounds == conv_frame_bounds(conv.weight, stride=2, groups=2, grid=5)
+    assert rows[1].bounds == conv_frame_bounds(signal.weight, dilation=2, grid=5)
+    assert rows[2].bounds == linear_frame_bounds(linear.weight)
+    assert (rows[2].lower, rows[2].upper) == (rows[2].bounds.lower, rows[2].bounds.upper)
+    assert rows[2].weight_shape == (3, 56)
+
+
+def test_with_inputs_each_convolution_is_read_on_its_own_map():
+    model = small_network()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    rows = model_frame_bounds(model, torch.randn(2, 4, 12, 12))
+    assert [row.bounds.grid for row in rows] == [(6, 6), (28,), ()]
+    assert model.training
+    assert all(module.training and not module._forward_hooks for module in model.modules())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["fc100-100-10", "conv", "ae400-10"])
+def test_no_observed_gain_exceeds_the_bound(name):
+    torch.manual_seed(1)
+    model = build_model(name)
+    inputs = torch.rand(6, 1, 28, 28)
+    steps = [scale * torch.randn(6, 1, 28, 28) for scale in (1e-3, 0.1, 1)]
+    for r in steps:
+        rows = layer_gains(model, inputs, inputs + r, batch_size=4)
+        assert [row.name for row in rows] == list(model.layer_names)
+        assert all(row.mean <= row.largest <= row.bound for row in rows)
+        assert rows[-1].bound == pytest.approx(math.prod(row.layer_bound for row in rows))
+    assert rows[-1].bound == pytest.approx(lipschitz_bound(model))
+    assert model.training
+
+
+def test_the_gains_are_those_of_the_features():
+    torch.manual_seed(0)
+    model = build_model("fc20-10").double()
+    inputs, r = torch.rand(5, 1, 28, 28).double(), torch.randn(5, 1, 28, 28).double()
+    r[3] = 0
+    first = layer_gains(model, inputs, inputs + r)[0]
+    moved = (model.features(inputs + r, "hidden1") - model.features(inputs, "hidden1")).norm(dim=1)
+    expected = (moved / r.flatten(1).norm(dim=1))[[0, 1, 2, 4]]
+    assert (first.mean, first.largest) == pytest.approx((expected.mean().item(), expected.max().item()))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.ReLU(), nn.Tanh(), nn.Sigmoid(), nn.MaxPool2d(2), nn.MaxPool2d(3), nn.MaxPool2d(3, stride=2)],
+    ids=str,
+)
+def test_the_constants_of_the_layers_without_weights_hold(layer):
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(2, 200, 3, 12, 12, generator=generator)
+    y = x + y * torch.logspace(-4, 1, 200)[:, None, None, None]
+    ratio = (layer(x) - layer(y)).flatten(1).norm(dim=1) / (x - y).flatten(1).norm(dim=1)
+    assert ratio.max() <= lipschitz_bound(layer) * (1 + 1e-4)
+
+
+def test_relu_and_max_pooling_without_overlap_are_contractive_but_overlapping_windows_are_not():
+    assert lipschitz_bound(nn.ReLU()) == lipschitz_bound(nn.MaxPool2d(2)) == lipschitz_bound(nn.MaxPool2d(3)) == 1
+    overlapping = nn.MaxPool2d(3, stride=2)
+    pixel = torch.zeros(1, 1, 7, 7)
+    pixel[..., 2, 2] = 1
+    assert overlapping(pixel).norm() == 2 == lipschitz_bound(overlapping)
+
+
+def test_a_layer_whose_constant_is_unknown_is_named():
+    with pytest.raises(ValueError, match="no Lipschitz constant is known for BatchNorm2d"):
+        lipschitz_bound(small_network())
+    with pytest.raises(ValueError, match=r"Conv2d.*reflect"):
+        lipschitz_bound(nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"))
+
+
+def test_pairs_that_do_not_match_are_refused():
+    model, inputs = build_model("softmax"), torch.rand(3, 1, 28, 28)
+    with pytest.raises(ValueError, match=r"expected the inputs' shape \(3, 1, 28, 28\)"):
+        layer_gains(model, inputs, inputs[:2])
+    with pytest.raises(ValueError, match="got the inputs themselves"):
+        layer_gains(model, inputs, inputs)

@@ -1,0 +1,80 @@
+"""Bounds of layers as applied, against their matrix, written out one basis vector at a time."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from tests.spectral.dense import extremes
+from tutorial_pkg.spectral import conv_frame_bounds, padded_frame_bounds, zero_padded
+
+LAYERS = [
+    (nn.Conv2d(2, 3, 3, padding=1), (2, 6, 5)),
+    (nn.Conv2d(3, 2, (3, 5), stride=(2, 1), padding=(0, 2), bias=False), (3, 7, 6)),
+    (nn.Conv2d(4, 4, 3, groups=2, dilation=2, padding=2), (4, 6, 6)),
+    (nn.Conv2d(2, 2, 3, padding=1, padding_mode="circular"), (2, 5, 5)),
+    (nn.Conv1d(2, 5, 4, stride=3), (2, 11)),
+    (nn.Linear(7, 4), (7,)),
+]
+
+
+def seeded(layer: nn.Module) -> nn.Module:
+    generator = torch.Generator().manual_seed(0)
+    for parameter in layer.parameters():
+        parameter.data.normal_(generator=generator)
+    return layer
+
+
+@torch.no_grad()
+def matrix(layer, shape):
+    layer = layer.double()
+    basis = torch.eye(math.prod(shape), dtype=torch.float64).reshape(-1, *shape)
+    columns = [(layer(x[None]) - layer(torch.zeros(1, *shape).double())).flatten() for x in basis]
+    return torch.stack(columns, dim=1).numpy()
+
+
+@pytest.mark.parametrize("dense_limit", [0, 1500], ids=["lanczos", "dense"])
+@pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=str)
+def test_agrees_with_the_matrix(layer, shape, dense_limit, monkeypatch):
+    monkeypatch.setattr(zero_padded, "_DENSE", dense_limit)
+    layer = seeded(layer.float())
+    bounds = padded_frame_bounds(layer, shape)
+    assert next(layer.parameters()).dtype == torch.float32
+    written_out = matrix(layer, shape)
+    lower, upper = extremes(written_out)
+    assert (bounds.rows, bounds.cols) == written_out.shape
+    assert bounds.upper == pytest.approx(upper, rel=1e-10)
+    assert bounds.lower == pytest.approx(lower, abs=1e-7 * upper)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_zero_padding_stays_below_the_continuous_supremum(seed):
+    torch.manual_seed(seed)
+    layer = nn.Conv2d(2, 3, 3 + seed % 3, stride=1 + seed % 2, padding=seed % 3)
+    padded = padded_frame_bounds(layer, (2, 9, 10))
+    circular = conv_frame_bounds(layer.weight, stride=layer.stride, grid=12)
+    assert padded.upper <= circular.certificate * (1 + 1e-12)
+
+
+def test_circular_padding_gives_the_grid_bounds():
+    layer = seeded(nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular"))
+    expected = conv_frame_bounds(layer.weight, grid=6)
+    bounds = padded_frame_bounds(layer, (2, 6, 6))
+    assert (bounds.lower, bounds.upper) == pytest.approx((expected.lower, expected.upper), rel=1e-9)
+
+
+def test_a_bound_that_lanczos_does_not_settle_is_nan(monkeypatch):
+    monkeypatch.setattr(zero_padded, "_DENSE", 0)
+    torch.manual_seed(0)
+    bounds = padded_frame_bounds(nn.Conv2d(3, 3, 3, padding=1), (3, 24, 24), max_iter=1)
+    assert math.isnan(bounds.lower)
+
+
+def test_bad_input_says_what_to_do():
+    with pytest.raises(ValueError, match=r"takes no input of shape .* without the batch dimension"):
+        padded_frame_bounds(nn.Conv2d(3, 4, 3), (5, 8, 8))
+    with pytest.raises(ValueError, match="expected an affine module, but Sequential is not one"):
+        padded_frame_bounds(nn.Sequential(nn.Linear(4, 4), nn.ReLU()), (4,))
+    with pytest.raises(ValueError, match="input_shape: expected integers of at least 1"):
+        padded_frame_bounds(nn.Conv2d(3, 4, 3), (3, 0, 8))

@@ -1,0 +1,40 @@
+"""What a frame-bound computation returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FrameBounds:
+    """The frame bounds λ₋ ≤ λ₊ of a linear operator W, and what is known about how they were read.
+
+    Attributes:
+        lower: λ₋, *thin*: the smallest of the min(rows, cols) singular values.
+        upper: λ₊ = ‖W‖, the largest singular value.
+        rows, cols: size of one block of W (all of W for a linear layer).
+        grid: reduced frequencies an axis on which a convolution was read; () for an operator that has none.
+        certificate: a proven upper bound of ‖W‖ on maps of *every* size, zero-padded ones included; `inf` where
+            the grid is too coarse to prove one. It is `upper` where no grid is involved.
+        supremum, infimum: λ₊ and λ₋ searched over continuous frequencies, where asked for. Both are attained, so
+            the true supremum lies in [supremum, certificate], and the true infimum in [0, infimum].
+
+    Example:
+        >>> bounds = FrameBounds(lower=0.5, upper=2.0, rows=3, cols=7, grid=(), certificate=2.0)
+        >>> bounds.lower, bounds.strict_lower
+        (0.5, 0.0)
+    """
+
+    lower: float
+    upper: float
+    rows: int
+    cols: int
+    grid: tuple[int, ...]
+    certificate: float
+    supremum: float | None = None
+    infimum: float | None = None
+
+    @property
+    def strict_lower(self) -> float:
+        """The *strict* lower frame bound, inf ‖Wx‖ / ‖x‖: zero when W has more columns than rows."""
+        return 0.0 if self.cols > self.rows else self.lower

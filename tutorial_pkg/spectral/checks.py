@@ -1,0 +1,53 @@
+"""A caller's mistakes, reported before any arithmetic."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def checked_weight(weight: object, ranks: tuple[int, ...], layout: str) -> Tensor:
+    """Return `weight`, detached and in float64, or say what is wrong with it.
+
+    Raises:
+        ValueError: it is no real floating-point tensor of one of `ranks`, or is empty, or has NaN or infinity.
+    """
+    if not isinstance(weight, Tensor):
+        raise ValueError(f"weight: expected a tensor {layout}, got {type(weight).__name__}; pass layer.weight")
+    if not weight.is_floating_point():
+        raise ValueError(f"weight: expected real floating-point numbers, got {weight.dtype}; call .float() first")
+    if weight.ndim not in ranks:
+        raise ValueError(f"weight: expected {layout}, got shape {tuple(weight.shape)}; pass layer.weight as it is")
+    if weight.numel() == 0:
+        raise ValueError(f"weight: expected {layout} with no empty axis, got shape {tuple(weight.shape)}")
+    if not torch.stack(weight.aminmax()).isfinite().all():
+        raise ValueError("weight: expected finite numbers, got NaN or infinity; check how the layer was trained")
+    return weight.detach().double()
+
+
+def checked_axes(name: str, value: int | tuple[int, ...], num_axes: int) -> tuple[int, ...]:
+    """Return one positive integer an axis from an integer or a tuple.
+
+    Raises:
+        ValueError: the tuple has another length, or an entry is no integer of at least 1.
+    """
+    axes = (value,) * num_axes if isinstance(value, int) else tuple(value)
+    if len(axes) != num_axes:
+        raise ValueError(f"{name}: expected one integer or {num_axes} of them, one an axis, got {value!r}")
+    if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in axes):
+        raise ValueError(f"{name}: expected integers of at least 1, got {value!r}")
+    return axes
+
+
+def checked_groups(groups: int, num_outputs: int) -> int:
+    """Return `groups` if the layer's output channels can be dealt to that many groups.
+
+    Raises:
+        ValueError: it is less than 1 or does not divide `num_outputs`.
+    """
+    if not isinstance(groups, int) or groups < 1 or num_outputs % groups:
+        raise ValueError(
+            f"groups: expected a divisor of the {num_outputs} output channels (weight.shape[0]), got {groups!r}; "
+            "pass layer.groups"
+        )
+    return groups

@@ -1,0 +1,130 @@
+"""The extreme singular values of very many small matrices, most of which are ruled out and never decomposed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Complex, Float, Int
+from torch import Tensor
+
+TOLERANCE = 1e-11
+"""A matrix is left out only if it would move neither bound by more than this part of the upper one."""
+
+_POWER_STEPS = 8
+_SAMPLE = 16
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """The smallest and the largest singular value of all matrices, and which matrix has it."""
+
+    smallest: float
+    largest: float
+    argmin: int
+    argmax: int
+
+
+def extreme_singular_values(batches: Iterable[Complex[Tensor, "batch rows cols"]]) -> Extremes:
+    """Return the smallest (thin) and the largest singular value over all matrices of all batches.
+
+    With G = A*A (or AA*, whichever is smaller), a Cholesky factorisation of σ²I − G exists exactly when every
+    singular value of A is below σ, and one of G − σ²I when every one is above. It costs a tenth of the singular
+    values, so each matrix is first tested against the extremes found so far, and only those that could beat them
+    are decomposed: the most promising first, then what still stands. Squaring loses digits, but it only ever
+    rules out, with room for rounding; each value returned comes from an SVD of A itself.
+
+    Args:
+        batches: matrices of one shape, in complex128, as many at a time as memory holds.
+
+    Returns:
+        Both values, within `TOLERANCE` times the largest of those of a full SVD, and the matrices' positions.
+
+    Example:
+        >>> matrices = torch.stack([torch.eye(3), torch.diag(torch.tensor([1.0, 2.0, 5.0]))]).cdouble()
+        >>> extreme_singular_values([matrices])
+        Extremes(smallest=1.0, largest=5.0, argmin=1, argmax=1)
+    """
+    best = Extremes(smallest=float("inf"), largest=0.0, argmin=0, argmax=0)
+    start = 0
+    for matrices in batches:
+        tall = matrices if matrices.shape[1] >= matrices.shape[2] else matrices.mH
+        gram = tall.mH @ tall
+        slack = sum(tall.shape[1:]) * torch.finfo(torch.float64).eps  # of rounding in G and its factor
+        for may_improve, estimate in ((_may_exceed, _power), (_may_fall_below, _inverse_power)):
+            standing = torch.arange(len(gram), device=gram.device)
+            standing = standing[may_improve(gram, best, slack)]
+            take = 1
+            while len(standing) > 0:
+                sample = standing[:: -(-len(standing) // max(_SAMPLE, take))]
+                promising = estimate(gram[sample]).topk(min(take, len(sample))).indices
+                best = _decompose(tall, sample[promising], best, start)
+                standing = standing[~torch.isin(standing, sample[promising])]
+                standing = standing[may_improve(gram[standing], best, slack)]
+                take *= 2
+        start += len(matrices)
+    return best
+
+
+def _may_exceed(gram: Complex[Tensor, "batch n n"], best: Extremes, slack: float) -> Bool[Tensor, " batch"]:
+    """Say which matrices could have a singular value above the largest one known."""
+    if best.largest == 0:
+        return torch.ones(len(gram), dtype=torch.bool, device=gram.device)
+    ceiling = best.largest**2 * ((1 + TOLERANCE) ** 2 - slack)
+    return torch.linalg.cholesky_ex(ceiling * _eye(gram) - gram).info > 0
+
+
+def _may_fall_below(gram: Complex[Tensor, "batch n n"], best: Extremes, slack: float) -> Bool[Tensor, " batch"]:
+    """Say which matrices could have a singular value below the smallest one known."""
+    floor = best.smallest - TOLERANCE * best.largest
+    if not 0 < floor < float("inf"):
+        return torch.full((len(gram),), floor > 0, device=gram.device)
+    return torch.linalg.cholesky_ex(gram - (floor**2 + slack * best.largest**2) * _eye(gram)).info > 0
+
+
+def _power(gram: Complex[Tensor, "batch n n"]) -> Float[Tensor, " batch"]:
+    """Estimate the largest eigenvalues by a few power steps."""
+    x = _starts(gram)
+    for _ in range(_POWER_STEPS):
+        x = torch.nn.functional.normalize(gram @ x, dim=1)
+    return (gram @ x).norm(dim=1).amax(1)
+
+
+def _inverse_power(gram: Complex[Tensor, "batch n n"]) -> Float[Tensor, " batch"]:
+    """Estimate the largest eigenvalues of the inverses by a few inverse power steps."""
+    ridge = gram.diagonal(dim1=1, dim2=2).real.sum(1)[:, None, None] * torch.finfo(torch.float64).eps
+    factor = torch.linalg.cholesky_ex(gram + (ridge + torch.finfo(torch.float64).tiny) * _eye(gram)).L
+    x, growth = _starts(gram), torch.zeros(len(gram))
+    for _ in range(_POWER_STEPS):
+        x = torch.linalg.solve_triangular(factor, x, upper=False)
+        x = torch.linalg.solve_triangular(factor.mH, x, upper=True)
+        growth = x.norm(dim=1).amax(1)
+        x = torch.nn.functional.normalize(x, dim=1)
+    return growth
+
+
+def _decompose(
+    matrices: Complex[Tensor, "batch rows cols"], positions: Int[Tensor, " some"], best: Extremes, start: int
+) -> Extremes:
+    """Take the exact singular values of the matrices at `positions` into account."""
+    if len(positions) == 0:
+        return best
+    values = torch.linalg.svdvals(matrices[positions])
+    low, high = values[:, -1].argmin(), values[:, 0].argmax()
+    smallest, largest = values[low, -1].item(), values[high, 0].item()
+    if smallest < best.smallest:
+        best = replace(best, smallest=smallest, argmin=start + int(positions[low]))
+    if largest > best.largest:
+        best = replace(best, largest=largest, argmax=start + int(positions[high]))
+    return best
+
+
+def _starts(gram: Complex[Tensor, "batch n n"]) -> Complex[Tensor, "n 2"]:
+    """Return the same two random start vectors every time, whatever the caller's random state."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(gram.shape[-1], 2, generator=generator, dtype=gram.dtype).to(gram.device)
+
+
+def _eye(gram: Complex[Tensor, "batch n n"]) -> Complex[Tensor, "n n"]:
+    return torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)

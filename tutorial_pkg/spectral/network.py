@@ -1,0 +1,113 @@
+"""The frame bounds of every layer of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tutorial_pkg.spectral.bounds import FrameBounds
+from tutorial_pkg.spectral.circular import conv_frame_bounds
+from tutorial_pkg.spectral.linear import linear_frame_bounds
+
+Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
+
+
+@dataclass(frozen=True)
+class LayerBounds:
+    """One row of Table 5.
+
+    Attributes:
+        name: of the module in the model.
+        weight_shape: [F, C / groups, *kernel] or [out, in].
+        bounds: its frame bounds.
+    """
+
+    name: str
+    weight_shape: tuple[int, ...]
+    bounds: FrameBounds
+
+    @property
+    def lower(self) -> float:
+        """λ₋, thin."""
+        return self.bounds.lower
+
+    @property
+    def upper(self) -> float:
+        """λ₊."""
+        return self.bounds.upper
+
+
+def model_frame_bounds(
+    model: nn.Module, inputs: Tensor | None = None, *, grid: int | tuple[int, ...] = 32
+) -> list[LayerBounds]:
+    """Return the frame bounds of every convolutional and fully connected layer of a model (Table 5).
+
+    Args:
+        model: any module; its layers are found by type, in the order in which it registers them.
+        inputs: a batch to run once, so that each convolution is read on a grid of its own map's size.
+        grid: frequencies an axis for convolutions, where there are no `inputs`.
+
+    Returns:
+        One row a layer, named as in `model.named_modules()`. Empty if there is no such layer.
+
+    Raises:
+        ValueError: a layer's weight is not finite; see `conv_frame_bounds`.
+
+    Example:
+        >>> model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2))
+        >>> [(row.name, row.weight_shape) for row in model_frame_bounds(model, grid=4)]
+        [('0', (2, 1, 3, 3)), ('3', (2, 8))]
+    """
+    sizes = {} if inputs is None else _map_sizes(model, inputs)
+    return [
+        LayerBounds(name, tuple(layer.weight.shape), layer_frame_bounds(layer, sizes.get(name, grid)))
+        for name, layer in model.named_modules()
+        if isinstance(layer, Convolution | nn.Linear)
+    ]
+
+
+def layer_frame_bounds(layer: Convolution | nn.Linear, grid: int | tuple[int, ...]) -> FrameBounds:
+    """Return the frame bounds of one convolutional or fully connected module, its geometry read from it."""
+    if isinstance(layer, nn.Linear):
+        return linear_frame_bounds(layer.weight)
+    return conv_frame_bounds(layer.weight, stride=layer.stride, groups=layer.groups, dilation=layer.dilation, grid=grid)
+
+
+def _map_sizes(model: nn.Module, inputs: Tensor) -> dict[str, tuple[int, ...]]:
+    """Run the model once and note the size of every convolution's output map."""
+    sizes: dict[str, tuple[int, ...]] = {}
+
+    def note(name: str, axes: int) -> Callable[[nn.Module, object, Tensor], None]:
+        def hook(module: nn.Module, args: object, output: Tensor) -> None:
+            sizes[name] = tuple(output.shape[-axes:])
+
+        return hook
+
+    hooks = [
+        layer.register_forward_hook(note(name, len(layer.kernel_size)))
+        for name, layer in model.named_modules()
+        if isinstance(layer, Convolution)
+    ]
+    try:
+        with evaluation_mode(model), torch.no_grad():
+            model(inputs)
+    finally:
+        for handle in hooks:
+            handle.remove()
+    return sizes
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Put every submodule in evaluation mode and back as it was."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
