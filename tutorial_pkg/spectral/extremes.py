@@ -26,7 +26,7 @@ class Extremes:
     argmax: int
 
 
-def extreme_singular_values(batches: Iterable[Complex[Tensor, "batch rows cols"]]) -> Extremes:
+def extreme_singular_values(batches: Iterable[Complex[Tensor, "_ rows cols"]]) -> Extremes:
     """Return the smallest (thin) and the largest singular value over all matrices of all batches.
 
     With G = A*A (or AA*, whichever is smaller), a Cholesky factorisation of σ²I − G exists exactly when every
