@@ -136,9 +136,7 @@ def write_math_font(characters: set[str], path: Path) -> None:
     from fontTools import subset
 
     letters = {chr(c) for c in (*range(0x41, 0x5B), *range(0x61, 0x7B))}
-    italics = (
-        {chr(c) for c in range(0x1D434, 0x1D468)} | {"\u210e"} | {chr(c) for c in range(0x1D6E2, 0x1D71C)}
-    )
+    italics = {chr(c) for c in range(0x1D434, 0x1D468)} | {"\u210e"} | {chr(c) for c in range(0x1D6E2, 0x1D71C)}
     options = subset.Options(flavor="woff", layout_features=["*"], notdef_outline=True)
     package = Path(str(find_spec("ziamath").origin)).parent  # type: ignore[union-attr]
     font = subset.load_font(str(package / "fonts" / "STIXTwoMath-Regular.ttf"), options)

@@ -102,9 +102,7 @@ def notebook_markdown(notebook: NotebookNode, records: Records) -> str:
             parts.append(records.resolve(cell.source))
         elif cell.cell_type == "code" and cell.source.strip():
             parts.append(_code(cell))
-            parts += [
-                text for n, output in enumerate(cell.outputs) if (text := _output(output, cell, f"c{i}o{n}"))
-            ]
+            parts += [text for n, output in enumerate(cell.outputs) if (text := _output(output, cell, f"c{i}o{n}"))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -139,11 +137,7 @@ def _output(output: NotebookNode, cell: NotebookNode, name: str) -> str:
 
 def _text(text: str) -> str:
     text = COLOUR.sub("", text).strip("\n")
-    return (
-        f'<pre class="output" data-search-exclude><code>{escape(text, quote=False)}</code></pre>'
-        if text
-        else ""
-    )
+    return f'<pre class="output" data-search-exclude><code>{escape(text, quote=False)}</code></pre>' if text else ""
 
 
 def figure_html(svg: str, alt: str = "", caption: str = "") -> str:
@@ -174,9 +168,7 @@ def download_notebook(notebook: NotebookNode, records: Records, palette: dict[st
     """
 
     def image(match: re.Match[str]) -> str:
-        svg = re.sub(
-            r"var\((--[\w-]+)(?:, ?([^)]*))?\)", lambda m: palette.get(m[1], m[2] or "#555"), match[0]
-        )
+        svg = re.sub(r"var\((--[\w-]+)(?:, ?([^)]*))?\)", lambda m: palette.get(m[1], m[2] or "#555"), match[0])
         if "xmlns=" not in svg:
             svg = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
         label = re.search(r'aria-label="([^"]*)"', svg)
