@@ -1,12 +1,13 @@
 """The nearest point of a class, by walking along its boundary: sequential quadratic programming.
 
-Minimise ½‖r‖² subject to m(x + r) = δ and x + r in the box, m the soft margin of the target class. An iteration
-solves the problem's quadratic model on the free pixels (those not held by the box):
+Minimise ½‖r‖² subject to m_j(x + r) ≥ δ for every rival class j, and x + r in the box. m_j = z_l − z_j is the target's
+margin over j, δ a little more than a tie. At half of all nearest points several rivals tie, so each is a constraint
+of its own. An iteration solves the quadratic model on the free pixels, those the box does not hold:
 
-    p = −H·r + λ·H·g,   λ such that m + gᵀp = δ,   g = ∇m,
+    p = −H·r + H·Gᵀ·λ,   λ ≥ 0 such that m + G·p ≥ δ, with equality where λ > 0,   G the rows ∇m_j,
 
-with H the L-BFGS inverse of the Lagrangian's Hessian 1 − λ·∇²m. The 1 is known, so only what the network bends is
-measured; without it, projecting onto the linearised boundary again and again, half of the images never arrive.
+with H the L-BFGS inverse of the Lagrangian's Hessian 1 − Σ λ_j·∇²m_j. The 1 is known, so only what the network bends
+is measured. Without H, projecting onto the linearised boundary again and again, half of the images never arrive.
 """
 
 from __future__ import annotations
@@ -17,22 +18,18 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from tutorial_pkg.attacks.margins import (
-    Classifier,
-    evaluate,
-    hard_margin,
-    soft_margin,
-    succeeds,
-    tie_margin,
-)
+from tutorial_pkg.attacks.active_set import solve_multipliers
+from tutorial_pkg.attacks.margins import Classifier, Rivals, margins, nearest_rivals
 from tutorial_pkg.attacks.quasi_newton import inverse_hessian_coefficients
 
 HISTORY_SIZE = 6
-APPROACH = 6  # iterations in which the wanted margin rises from the clean image's to δ
-TEMPERATURE = 0.2  # of the first soft margin, as a share of the margin to be overcome
-COOLING = 0.75  # temperature of an iteration over that of the last
-COLDEST = 3e-4
-STEP_TOLERANCE = 2e-3  # a step this small beside r ends the walk; the loss in ‖r‖ is of second order in it
+MAX_RIVALS = 9  # constraints linearised at a time; every class of a ten-class problem
+APPROACH = 3  # iterations in which the wanted margin rises from the clean image's to δ
+OVERSHOOT = 1.0  # aimed beyond δ until a first success, as a share of the violation
+STEP_GROWTH = 1.41  # of a shortened step after an accepted one; 2 is rejected every other time
+SHORTEST_STEP = 1e-3
+STEP_TOLERANCE = 3e-3  # a step this small beside r ends the walk; what is lost in ‖r‖ is of second order in it
+PRUNE_SLACK = 0.15  # a target is given up when its estimated distance exceeds the best one's by this share
 TINY = 1e-20
 
 
@@ -43,15 +40,16 @@ class Walk:
     row: Int[Tensor, " n"]
     clean: Float[Tensor, "n pixels"]
     targets: Int[Tensor, " n"]
-    scale: Float[Tensor, " n"]  # the margin to be overcome: what the logits are measured by
-    wanted_from: Float[Tensor, " n"]
+    gap: Float[Tensor, " n"]  # what the clean image lacks of the target
     point: Float[Tensor, "n pixels"]
-    logits: Float[Tensor, "n classes"]
-    gradient: Float[Tensor, "n pixels"]
-    multiplier: Float[Tensor, " n"]
+    margins: Float[Tensor, "n classes"]
+    tie: Float[Tensor, " n"]
+    rivals: Int[Tensor, "n rivals"]
+    gradients: Float[Tensor, "n rivals pixels"]
+    multipliers: Float[Tensor, "n classes"]
     step_length: Float[Tensor, " n"]
-    temperature: Float[Tensor, " n"]
-    vectors: Float[Tensor, "n rows pixels"]  # s₁ … s_M, w₁ … w_M, r, g
+    done: Bool[Tensor, " n"]
+    vectors: Float[Tensor, "n rows pixels"]  # s₁ … s_M, w₁ … w_M, r, ∇m₁ … ∇m_k
 
     def select(self, keep: Bool[Tensor, " n"]) -> Walk:
         """Return the rows of `keep` only."""
@@ -60,7 +58,7 @@ class Walk:
 
 @dataclass
 class Nearest:
-    """The nearest successful point seen so far of every problem."""
+    """The nearest successful point seen so far of every problem; the clean image and infinity where there is none."""
 
     points: Float[Tensor, "batch pixels"]
     squared_norm: Float[Tensor, " batch"]
@@ -69,11 +67,12 @@ class Nearest:
 
     def offer(self, walk: Walk, points: Tensor, squared_norm: Tensor, success: Tensor) -> None:
         """Keep the points that succeed and are nearer than what is known."""
-        better = success & (squared_norm < self.squared_norm[walk.row])
+        better = success & ~walk.done & (squared_norm < self.squared_norm[walk.row])
         rows = walk.row[better]
         self.points[rows] = points[better]
         self.squared_norm[rows] = squared_norm[better]
-        self.multiplier[rows] = walk.multiplier[better]
+        self.multiplier[rows] = walk.multipliers.sum(1)[better]
+        self.num_evals[walk.row] += (~walk.done).long()
 
 
 def walk_boundary(
@@ -84,117 +83,170 @@ def walk_boundary(
     box: tuple[float, float],
     max_iter: int,
     start: Float[Tensor, "batch *shape"] | None = None,
-    approach: int = APPROACH,
-    temperature: float = TEMPERATURE,
+    image: Int[Tensor, " batch"] | None = None,
 ) -> Nearest:
-    """Return the nearest point found of every image in its target class, in at most `max_iter` evaluations.
+    """Return the nearest point found of every input in its target class, in at most `max_iter` iterations.
 
-    Every iteration evaluates one trial point of each problem. A rejected trial halves that problem's step and
-    still teaches H what curvature it met, so the next direction is another one.
+    An iteration evaluates one trial point of each problem. A rejected trial halves that problem's step and still
+    teaches H what curvature it met, so the next direction is another one.
+
+    Args:
+        model, inputs, targets, box: as for `minimum_distortion`; no input may be in its target class already.
+        max_iter: trial points of a problem at most.
+        start: where to begin; the inputs themselves by default.
+        image: a number for every row. Rows of one number compete, and those that fall behind are given up.
     """
-    shape = inputs.shape[1:]
-    walk, nearest = _begin(model, inputs, targets, start, temperature)
+    walk, nearest = _begin(model, inputs, targets, start)
+    shape, num_rivals = inputs.shape[1:], walk.rivals.shape[1]
     for k in range(max_iter):
-        if len(walk.row) == 0:
-            break
-        remaining = max(0.0, 1 - (k + 1) / approach) if approach else 0.0
-        tie = tie_margin(walk.logits)
-        wanted = remaining * walk.wanted_from + 2 * tie
-        margin = soft_margin(walk.logits, walk.targets, walk.temperature)
-        normal_curvature, step = _direction(walk, margin - wanted, box, newest=(k - 1) % HISTORY_SIZE)
-
+        ahead = max(0.0, 1 - (k + 1) / APPROACH) if start is None else 0.0
+        wanted = _wanted_margin(walk, nearest, ahead)
+        step, penalty = _direction(walk, wanted, box, newest=(k - 1) % HISTORY_SIZE)
         trial = (walk.point + walk.step_length[:, None] * step).clamp(*box)
-        result = evaluate(model, trial, shape, walk.targets, walk.temperature)
-        perturbation = trial - walk.clean
-        squared_norm = perturbation.square().sum(1)
-        nearest.offer(walk, trial, squared_norm, succeeds(result.logits, walk.targets))
-        nearest.num_evals[walk.row] += 1
+        head_start = walk.multipliers / penalty[:, None]
+        result = nearest_rivals(model, trial, shape, walk.targets, head_start, num_rivals)
+        squared_norm = (trial - walk.clean).square().sum(1)
+        nearest.offer(walk, trial, squared_norm, result.margins.amin(1) > result.tie)
 
-        moved = trial - walk.point
-        violation, trial_violation = margin - wanted, result.soft_margin - wanted
-        penalty = 1 / normal_curvature
-        slope = (
-            (walk.vectors[:, -2] - (walk.multiplier - penalty * violation)[:, None] * walk.gradient) * moved
-        ).sum(1)
-        before = _merit(walk.vectors[:, -2].square().sum(1), walk.multiplier, penalty, violation)
-        after = _merit(squared_norm, walk.multiplier, penalty, trial_violation)
-        accepted = after <= before + 1e-4 * slope.clamp(max=0) + 1e-6 * before.abs()
-
-        slot = k % HISTORY_SIZE
-        walk.vectors[:, slot] = moved
-        walk.vectors[:, HISTORY_SIZE + slot] = result.gradient - walk.gradient
-        take = accepted[:, None]
-        walk.point = torch.where(take, trial, walk.point)
-        walk.logits = torch.where(take, result.logits, walk.logits)
-        walk.gradient = torch.where(take, result.gradient, walk.gradient)
-        walk.step_length = torch.where(accepted, (2 * walk.step_length).clamp(max=1), walk.step_length / 2)
-        on_boundary = trial_violation.abs() < walk.temperature
-        cooler = torch.maximum(COOLING * walk.temperature, COLDEST * walk.scale)
-        walk.temperature = torch.where(accepted & on_boundary, cooler, walk.temperature)
-
-        small = moved.square().sum(1) <= STEP_TOLERANCE**2 * squared_norm
-        hard = hard_margin(result.logits, walk.targets)
-        sharp = (hard - result.soft_margin < tie) | (walk.temperature <= COLDEST * walk.scale)
-        met = (trial_violation.abs() < tie) & (remaining == 0)
-        done = (accepted & small & sharp & met) | (walk.step_length < 1e-3)
-        if done.any() and (done.sum() >= 0.1 * len(done) or done.all()):
-            walk = walk.select(~done)
+        accepted = _sufficient_decrease(walk, trial, result, wanted, penalty)
+        short = (trial - walk.point).square().sum(1) <= STEP_TOLERANCE**2 * squared_norm
+        on_boundary = (result.margins.amin(1) - wanted).abs() < result.tie
+        walk.done |= (accepted & short & on_boundary & (ahead == 0)) | (walk.step_length < SHORTEST_STEP)
+        _remember(walk, trial, result, slot=k % HISTORY_SIZE)
+        _move(walk, trial, result, accepted)
+        if image is not None:
+            walk.done |= _falls_behind(walk, nearest, image)
+        if walk.done.sum() >= 0.1 * len(walk.done):
+            walk = walk.select(~walk.done)
+            if len(walk.row) == 0:
+                break
     return nearest
 
 
-def _begin(
-    model: Classifier, inputs: Tensor, targets: Tensor, start: Tensor | None, temperature: float
-) -> tuple[Walk, Nearest]:
-    """Evaluate the first points and make the first guess of the multiplier."""
+def _begin(model: Classifier, inputs: Tensor, targets: Tensor, start: Tensor | None) -> tuple[Walk, Nearest]:
+    """Evaluate the first points and guess the first multiplier."""
     clean = inputs.flatten(1)
-    num = len(clean)
     point = clean if start is None else start.flatten(1)
     with torch.no_grad():
-        scale = -hard_margin(model(inputs), targets)
-    scale = scale.clamp(min=TINY)
-    temperatures = temperature * scale
-    first = evaluate(model, point, inputs.shape[1:], targets, temperatures)
-    steepness = first.gradient.square().sum(1).clamp(min=TINY)
+        logits = model(inputs)
+    none = torch.zeros_like(logits)
+    num_rivals = min(MAX_RIVALS, logits.shape[1] - 1)
+    first = nearest_rivals(model, point, inputs.shape[1:], targets, none, num_rivals)
+    slope = first.gradients[:, 0]
+    reach = -first.margins.amin(1) if start is None else ((point - clean) * slope).sum(1)
+    guess = (reach / slope.square().sum(1).clamp(min=TINY)).clamp(min=0)
     walk = Walk(
-        row=torch.arange(num, device=clean.device),
+        row=torch.arange(len(clean), device=clean.device),
         clean=clean,
         targets=targets,
-        scale=scale,
-        wanted_from=first.soft_margin,
+        gap=-margins(logits, targets).amin(1),
         point=point,
-        logits=first.logits,
-        gradient=first.gradient,
-        multiplier=(-first.soft_margin / steepness).clamp(min=0),
-        step_length=torch.ones_like(scale),
-        temperature=temperatures,
-        vectors=clean.new_zeros(num, 2 * HISTORY_SIZE + 2, clean.shape[1]),
+        margins=first.margins,
+        tie=first.tie,
+        rivals=first.rivals,
+        gradients=first.gradients,
+        multipliers=none.scatter(1, first.rivals[:, :1], guess[:, None]),
+        step_length=torch.ones_like(guess),
+        done=torch.zeros_like(guess, dtype=torch.bool),
+        vectors=clean.new_zeros(len(clean), 2 * HISTORY_SIZE + 1 + num_rivals, clean.shape[1]),
     )
-    if start is not None:
-        walk.multiplier = (((point - clean) * first.gradient).sum(1) / steepness).clamp(min=0)
-    far = torch.full_like(scale, torch.inf)
-    return walk, Nearest(clean.clone(), far, far * 0 + torch.nan, torch.ones_like(targets))
+    unknown = torch.full_like(guess, torch.nan)
+    return walk, Nearest(clean.clone(), torch.full_like(guess, torch.inf), unknown, torch.ones_like(targets))
 
 
-def _direction(walk: Walk, violation: Tensor, box: tuple[float, float], newest: int) -> tuple[Tensor, Tensor]:
-    """Return gᵀ·H·g and the step p, and put the new multiplier into `walk`."""
+def _wanted_margin(walk: Walk, nearest: Nearest, ahead: float) -> Float[Tensor, " n"]:
+    """Return δ: twice a tie; less while the walk approaches, more while it ends on the wrong side."""
+    wanted = 2 * walk.tie - ahead * walk.gap
+    if ahead == 0:
+        unmet = torch.isinf(nearest.squared_norm[walk.row])
+        wanted = wanted + OVERSHOOT * unmet * (wanted - walk.margins.amin(1)).clamp(min=0)
+    return wanted
+
+
+def _direction(
+    walk: Walk, wanted: Tensor, box: tuple[float, float], newest: int
+) -> tuple[Float[Tensor, "n pixels"], Float[Tensor, " n"]]:
+    """Return the step p and the merit's penalty weight ρ, and put the new multipliers into `walk`."""
     lower, upper = box
-    vectors, m = walk.vectors, HISTORY_SIZE
-    vectors[:, -2] = walk.point - walk.clean
-    vectors[:, -1] = walk.gradient
-    descent = walk.multiplier[:, None] * walk.gradient - vectors[:, -2]
-    held = ((walk.point <= lower) & (descent < 0)) | ((walk.point >= upper) & (descent > 0))
-    free = vectors * (~held).to(vectors.dtype)[:, None]
+    pairs = 2 * HISTORY_SIZE
+    walk.vectors[:, pairs] = walk.point - walk.clean
+    walk.vectors[:, pairs + 1 :] = walk.gradients
+    downhill = _combine(walk.multipliers, walk.rivals, walk.gradients) - walk.vectors[:, pairs]
+    held = ((walk.point <= lower) & (downhill < 0)) | ((walk.point >= upper) & (downhill > 0))
+    free = walk.vectors * (~held).to(walk.vectors.dtype)[:, None]
     gram = free @ free.transpose(1, 2)
-    one = torch.ones_like(violation)
-    coefficients = inverse_hessian_coefficients(gram, m, newest, one, -walk.multiplier, one)
-    along_gradient = (gram[:, -1, : 2 * m, None] * coefficients).sum(1) + gram[:, -1, -2:]
-    ghr, ghg = along_gradient[:, 0], along_gradient[:, 1].clamp(min=TINY)
-    walk.multiplier = ((ghr - violation) / ghg).clamp(min=0)
-    mix = torch.stack((-one, walk.multiplier), dim=1)
-    weights = torch.cat(((coefficients * mix[:, None]).sum(2), mix), dim=1)
-    return ghg, (weights[:, None] @ free)[:, 0]
+    one = torch.ones_like(wanted)
+    measured = inverse_hessian_coefficients(gram, HISTORY_SIZE, newest, one, -walk.multipliers.sum(1), one)
+    # Rows ∇m_j, columns r, ∇m₁ … ∇m_k: the products with H in between.
+    products = gram[:, pairs + 1 :, :pairs] @ measured + gram[:, pairs + 1 :, pairs:]
+    needed = wanted[:, None] - walk.margins.gather(1, walk.rivals) + products[:, :, 0]
+    active = walk.multipliers.gather(1, walk.rivals) > 0
+    multipliers = solve_multipliers(products[:, :, 1:], needed, active)
+    walk.multipliers = torch.zeros_like(walk.multipliers).scatter(1, walk.rivals, multipliers)
+    mix = torch.cat((-one[:, None], multipliers), dim=1)
+    weights = torch.cat(((measured @ mix[:, :, None])[:, :, 0], mix), dim=1)
+    steepest = products[:, :, 1:].diagonal(dim1=1, dim2=2).amax(1).clamp(min=TINY)
+    return (weights[:, None] @ free)[:, 0].nan_to_num(), 1 / steepest
 
 
-def _merit(squared_norm: Tensor, multiplier: Tensor, penalty: Tensor, violation: Tensor) -> Tensor:
-    """The augmented Lagrangian ½‖r‖² − λ·v + ½ρ·v², v = m − δ; p is a descent direction for it at any ρ."""
-    return 0.5 * squared_norm - multiplier * violation + 0.5 * penalty * violation**2
+def _sufficient_decrease(
+    walk: Walk, trial: Tensor, result: Rivals, wanted: Tensor, penalty: Tensor
+) -> Bool[Tensor, " n"]:
+    """Return whether the trial lowers the augmented Lagrangian enough (Armijo).
+
+    It is ½‖r‖² + Σ_j (max(0, λ_j − ρ·(m_j − δ))² − λ_j²) / 2ρ; p descends it whatever ρ is, and, unlike with an
+    exact penalty, a full step along a curved boundary is not refused near the solution (the Maratos effect).
+    """
+
+    def merit(point: Tensor, over: Tensor) -> tuple[Tensor, Tensor]:
+        forces = (walk.multipliers - penalty[:, None] * (over - wanted[:, None])).clamp(min=0)
+        distance = 0.5 * (point - walk.clean).square().sum(1)
+        return distance + (forces.square() - walk.multipliers.square()).sum(1) / (2 * penalty), forces
+
+    before, forces = merit(walk.point, walk.margins)
+    after, _ = merit(trial, result.margins)
+    gradient = walk.point - walk.clean - _combine(forces, walk.rivals, walk.gradients)
+    slope = (gradient * (trial - walk.point)).sum(1)
+    rounding = 8 * torch.finfo(before.dtype).eps * before.abs()
+    return after <= before + 1e-4 * slope.clamp(max=0) + rounding
+
+
+def _remember(walk: Walk, trial: Tensor, result: Rivals, slot: int) -> None:
+    """Store the step s and the change w of Σ λ_j·∇m_j / Σ λ_j, over the rivals known at both ends."""
+    known = torch.zeros_like(walk.multipliers).scatter(1, result.rivals, 1.0)
+    weights = walk.multipliers * known
+    weights = weights / weights.sum(1, keepdim=True).clamp(min=TINY)
+    moved = trial - walk.point
+    change = _combine(weights, result.rivals, result.gradients) - _combine(weights, walk.rivals, walk.gradients)
+    finite = torch.isfinite(change).all(1, keepdim=True)
+    walk.vectors[:, slot] = torch.where(finite, moved, 0.0)
+    walk.vectors[:, HISTORY_SIZE + slot] = torch.where(finite, change, 0.0)
+
+
+def _move(walk: Walk, trial: Tensor, result: Rivals, accepted: Tensor) -> None:
+    """Go to the accepted trials; halve the step of the others."""
+    column = accepted[:, None]
+    walk.point = torch.where(column, trial, walk.point)
+    walk.margins = torch.where(column, result.margins, walk.margins)
+    walk.tie = torch.where(accepted, result.tie, walk.tie)
+    walk.rivals = torch.where(column, result.rivals, walk.rivals)
+    walk.gradients = torch.where(column[:, :, None], result.gradients, walk.gradients)
+    longer = (STEP_GROWTH * walk.step_length).clamp(max=1)
+    walk.step_length = torch.where(accepted, longer, walk.step_length / 2)
+
+
+def _falls_behind(walk: Walk, nearest: Nearest, image: Tensor) -> Bool[Tensor, " n"]:
+    """Return whether another row of the same image has succeeded nearer than this one can be expected to.
+
+    The expectation is the Lagrangian ½‖r‖² − Σ λ_j·m_j: what the distance will be once the margins are met.
+    """
+    best = torch.full_like(nearest.squared_norm, torch.inf)
+    best.scatter_reduce_(0, image, nearest.squared_norm, "amin")
+    missing = (walk.multipliers * torch.where(walk.multipliers > 0, walk.margins, 0.0)).sum(1)
+    expected = (walk.point - walk.clean).square().sum(1) - 2 * missing
+    return expected > (1 + PRUNE_SLACK) ** 2 * best[image[walk.row]]
+
+
+def _combine(weights: Tensor, rivals: Tensor, gradients: Tensor) -> Float[Tensor, "n pixels"]:
+    """Return Σ_j w_j·∇m_j over the rivals."""
+    return (weights.gather(1, rivals)[:, None] @ gradients)[:, 0]

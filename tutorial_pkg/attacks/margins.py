@@ -1,4 +1,4 @@
-"""How far a point is inside its target class: the margin, its smooth version, and when a success counts."""
+"""How far a point is inside its target class: margins, their gradients, and when a success counts."""
 
 from __future__ import annotations
 
@@ -12,70 +12,90 @@ from torch import Tensor, nn
 
 Classifier = Callable[[Tensor], Tensor]
 
-# A success must hold by this share of the largest logit: the logits of one image change in their last digits with
-# the size of the batch it is evaluated in and with the dtype, and a tie would change sides with them.
+# A success must hold by this share of the largest logit: the last digits of an image's logits change with the size
+# of the batch it is evaluated in and with the dtype, and a tie would change sides with them.
 TIE_MARGIN = 64 * torch.finfo(torch.float32).eps
 
 
-class Evaluation(NamedTuple):
-    """What one forward and backward pass says about a batch of points."""
+class SoftMargin(NamedTuple):
+    """The soft margins of a batch of points and their gradients in the input."""
 
-    logits: Float[Tensor, "batch classes"]
-    soft_margin: Float[Tensor, " batch"]
-    gradient: Float[Tensor, "batch pixels"]
-
-
-def hard_margin(
-    logits: Float[Tensor, "batch classes"], targets: Int[Tensor, " batch"]
-) -> Float[Tensor, " batch"]:
-    """Return z_l − max_{j≠l} z_j: positive where the target l is the predicted class."""
-    return logits.gather(1, targets[:, None])[:, 0] - _without(logits, targets).amax(dim=1)
+    margin: Float[Tensor, " n"]
+    gradient: Float[Tensor, "n pixels"]
 
 
-def soft_margin(
-    logits: Float[Tensor, "batch classes"],
-    targets: Int[Tensor, " batch"],
-    temperature: Float[Tensor, " batch"],
-) -> Float[Tensor, " batch"]:
-    """Return z_l − τ·log Σ_{j≠l} exp(z_j / τ), a smooth lower bound of the hard margin, within τ·log(K − 1).
+class Rivals(NamedTuple):
+    """The margins of a batch of points over every class, with gradients for those that matter most."""
 
-    At τ = 1 the cross-entropy is softplus(−m_τ): the paper's loss is a soft margin seen through one more bend.
+    margins: Float[Tensor, "n classes"]
+    tie: Float[Tensor, " n"]
+    rivals: Int[Tensor, "n rivals"]
+    gradients: Float[Tensor, "n rivals pixels"]
+
+
+def margins(logits: Float[Tensor, "n classes"], targets: Int[Tensor, " n"]) -> Float[Tensor, "n classes"]:
+    """Return m_j = z_l − z_j for every class j, and infinity for the target l itself.
+
+    Example:
+        >>> margins(torch.tensor([[3.0, 1.0, 5.0]]), torch.tensor([0]))
+        tensor([[inf, 2., -2.]])
     """
-    others = _without(logits, targets) / temperature[:, None]
-    return logits.gather(1, targets[:, None])[:, 0] - temperature * others.logsumexp(dim=1)
+    return (logits.gather(1, targets[:, None]) - logits).scatter(1, targets[:, None], torch.inf)
 
 
-def succeeds(
-    logits: Float[Tensor, "batch classes"], targets: Int[Tensor, " batch"]
-) -> Bool[Tensor, " batch"]:
-    """Return whether the target wins by more than rounding could undo."""
-    return hard_margin(logits, targets) > tie_margin(logits)
-
-
-def tie_margin(logits: Float[Tensor, "batch classes"]) -> Float[Tensor, " batch"]:
+def tie_margin(logits: Float[Tensor, "n classes"]) -> Float[Tensor, " n"]:
     """Return the smallest margin that counts as a success, in the logits' own scale."""
     return TIE_MARGIN * logits.abs().amax(dim=1)
 
 
-def evaluate(
+def succeeds(logits: Float[Tensor, "n classes"], targets: Int[Tensor, " n"]) -> Bool[Tensor, " n"]:
+    """Return whether the target wins by more than rounding could undo."""
+    return margins(logits, targets).amin(dim=1) > tie_margin(logits)
+
+
+def soft_margin(
     model: Classifier,
-    points: Float[Tensor, "batch pixels"],
+    points: Float[Tensor, "n pixels"],
     shape: torch.Size,
-    targets: Int[Tensor, " batch"],
-    temperature: Float[Tensor, " batch"],
-) -> Evaluation:
-    """Return logits, soft margin and its gradient in the input, leaving the parameters' gradients alone."""
+    targets: Int[Tensor, " n"],
+    temperature: Float[Tensor, " n"],
+) -> SoftMargin:
+    """Return m_τ = z_l − τ·log Σ_{j≠l} exp(z_j / τ), a smooth lower bound of the smallest margin, and ∇m_τ.
+
+    It is within τ·log(K − 1) of it. At τ = 1 the cross-entropy is softplus(−m_τ).
+    """
+    with torch.enable_grad():
+        leaf = points.detach().requires_grad_(True)
+        over = margins(model(leaf.reshape(-1, *shape)), targets)
+        soft = -temperature * torch.logsumexp(-over / temperature[:, None], dim=1)
+        (gradient,) = torch.autograd.grad(soft.sum(), leaf)
+    return SoftMargin(soft.detach(), gradient)
+
+
+def nearest_rivals(
+    model: Classifier,
+    points: Float[Tensor, "n pixels"],
+    shape: torch.Size,
+    targets: Int[Tensor, " n"],
+    head_start: Float[Tensor, "n classes"],
+    num_rivals: int,
+) -> Rivals:
+    """Return the margins, and the gradients of the `num_rivals` ones smallest after subtracting `head_start`."""
     with torch.enable_grad():
         leaf = points.detach().requires_grad_(True)
         logits = model(leaf.reshape(-1, *shape))
-        margin = soft_margin(logits, targets, temperature)
-        (gradient,) = torch.autograd.grad(margin.sum(), leaf)
-    return Evaluation(logits.detach(), margin.detach(), gradient)
+        over = margins(logits, targets)
+        rivals = (over.detach() - head_start).topk(num_rivals, dim=1, largest=False).indices
+        chosen = over.gather(1, rivals).sum(dim=0)
+        gradients = [
+            torch.autograd.grad(chosen[i], leaf, retain_graph=i + 1 < num_rivals)[0] for i in range(num_rivals)
+        ]
+    return Rivals(over.detach(), tie_margin(logits.detach()), rivals, torch.stack(gradients, dim=1))
 
 
 @contextmanager
 def evaluation_mode(model: Classifier) -> Iterator[None]:
-    """Put every submodule in eval mode and back as it was, so that dropout and batch norm are fixed maps."""
+    """Put every submodule in eval mode, so that dropout and batch norm are fixed maps, and back as it was."""
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     modes = [module.training for module in modules]
     for module in modules:
@@ -85,7 +105,3 @@ def evaluation_mode(model: Classifier) -> Iterator[None]:
     finally:
         for module, mode in zip(modules, modes, strict=True):
             module.training = mode
-
-
-def _without(logits: Tensor, targets: Tensor) -> Tensor:
-    return logits.scatter(1, targets[:, None], -torch.inf)

@@ -31,9 +31,7 @@ def gaussian_noise(
     """
     check_inputs(inputs, box)
     if not stddev >= 0:
-        raise ValueError(
-            f"expected a stddev of at least 0, got {stddev}; it is the noise's standard deviation"
-        )
+        raise ValueError(f"expected a stddev of at least 0, got {stddev}; it is the noise's standard deviation")
     noise = torch.randn(inputs.shape, generator=generator, dtype=inputs.dtype, device=generator.device)
     noisy = inputs + stddev * noise.to(inputs.device)
     return noisy if box is None else noisy.clamp(*box)

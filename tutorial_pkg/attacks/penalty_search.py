@@ -9,16 +9,17 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from tutorial_pkg.attacks.box_lbfgs import box_lbfgs
-from tutorial_pkg.attacks.margins import Classifier, evaluate, hard_margin, succeeds
+from tutorial_pkg.attacks.lbfgs import box_lbfgs
+from tutorial_pkg.attacks.margins import Classifier, soft_margin, succeeds
 
 BRACKET_FACTOR = 4.0  # between two values of c while only one side of the search is known
-STEP_TOLERANCE = 1e-4  # of a pixel
+TOLERANCE = 1e-3  # of a pixel; also what a bisection's neighbouring values of c differ by
+HISTORY_SIZE = 5
 
 
-@dataclass
+@dataclass(frozen=True)
 class PenaltySolution:
-    """The successful minimiser with the largest c of every problem."""
+    """The successful minimiser with the largest c of every problem; the clean input and nan where none succeeded."""
 
     points: Float[Tensor, "batch *shape"]
     c: Float[Tensor, " batch"]
@@ -36,34 +37,31 @@ def search_penalty(
     max_iter: int,
     num_search_steps: int,
 ) -> PenaltySolution:
-    """Return the minimisers of c‖r‖² + loss for the largest c, found in `num_search_steps` tries, that succeeds.
+    """Return the minimisers of c‖r‖² + loss for the largest c, among `num_search_steps` tries, that succeeds.
 
-    The loss is τ·softplus(−m_τ / τ): the cross-entropy at τ = 1, the hinge max(0, −m) of the margin at τ → 0. The
-    paper searches the *minimum* c; a larger c gives a smaller r, so the largest one that succeeds is meant. It is
-    bracketed in steps of a factor 4 and then bisected, on log c, every image for itself.
+    The loss is τ·softplus(−m_τ / τ) of the soft margin m_τ: the cross-entropy at τ = 1, the hinge max(0, −m) at
+    τ → 0. The paper asks for the *minimum* c; a larger c gives a smaller r, so the largest one that succeeds is
+    meant. It is bracketed in steps of a factor 4 and then bisected, on log c, every image for itself, each try
+    starting from the nearest success so far.
     """
-    clean = inputs.flatten(1)
-    points, best = inputs, inputs.clone()
-    low = torch.zeros_like(temperature)  # succeeds
-    high = torch.full_like(temperature, torch.inf)  # fails
-    c = _first_guess(model, inputs, targets, temperature)
     num_evals = torch.zeros_like(targets)
 
     def value_and_grad(
         x: Tensor, clean: Tensor, targets: Tensor, temperature: Tensor, c: Tensor, row: Tensor
     ) -> tuple[Tensor, Tensor]:
         num_evals[row] += 1
-        logits_margin = evaluate(model, x.flatten(1), inputs.shape[1:], targets, temperature)
-        _, margin, gradient = logits_margin
+        margin, gradient = soft_margin(model, x.flatten(1), inputs.shape[1:], targets, temperature)
         loss = temperature * softplus(-margin / temperature)
-        pull = torch.sigmoid(-margin / temperature)
+        pull = torch.sigmoid(-margin / temperature) / (2 * c)
         perturbation = x.flatten(1) - clean
-        # Divided by 2c, so that the distance's own Hessian is the identity: box_lbfgs starts from that.
+        # Divided by 2c, so that the distance's own Hessian is the identity, from which box_lbfgs starts.
         value = 0.5 * perturbation.square().sum(1) + loss / (2 * c)
-        grad = perturbation - (pull / (2 * c))[:, None] * gradient
-        return value, grad.reshape(x.shape)
+        return value, (perturbation - pull[:, None] * gradient).reshape(x.shape)
 
-    row = torch.arange(len(inputs), device=inputs.device)
+    clean, row = inputs.flatten(1), torch.arange(len(inputs), device=inputs.device)
+    points, best = inputs, inputs
+    succeeding, failing = torch.zeros_like(temperature), torch.full_like(temperature, torch.inf)
+    c = _first_guess(model, inputs, targets, temperature)
     for _ in range(num_search_steps):
         points = box_lbfgs(
             value_and_grad,
@@ -71,27 +69,27 @@ def search_penalty(
             *box,
             per_problem=(clean, targets, temperature, c, row),
             max_iter=max_iter,
-            tolerance=STEP_TOLERANCE,
+            tolerance=TOLERANCE,
             curvature=1.0,
+            history_size=HISTORY_SIZE,
         )
         with torch.no_grad():
             success = succeeds(model(points), targets)
-        spread = _rows(success, inputs)
-        best = torch.where(spread, points, best)
-        low, high = torch.where(success, c, low), torch.where(success, high, c)
-        c = torch.where(low == 0, high / BRACKET_FACTOR, (low * high).sqrt())
-        c = torch.where(high.isinf(), low * BRACKET_FACTOR, c)
-        # The nearest success is the better start: from a collapsed r = 0 the way back is longer.
-        points = torch.where(_rows(low > 0, inputs), best, points)
-    return PenaltySolution(best, low, low > 0, num_evals)
+        best = torch.where(_column(success, inputs), points, best)
+        succeeding, failing = torch.where(success, c, succeeding), torch.where(success, failing, c)
+        points = torch.where(_column(succeeding > 0, inputs), best, points)
+        c = (succeeding * failing).sqrt()
+        c = torch.where(succeeding == 0, failing / BRACKET_FACTOR, c)
+        c = torch.where(failing.isinf(), succeeding * BRACKET_FACTOR, c)
+    found = succeeding > 0
+    return PenaltySolution(best, torch.where(found, succeeding, torch.nan), found, num_evals)
 
 
-def _first_guess(model: Classifier, inputs: Tensor, targets: Tensor, temperature: Tensor) -> Tensor:
-    """Return the c at which the linearised problem ends on the boundary, where the loss's slope is ½."""
-    first = evaluate(model, inputs.flatten(1), inputs.shape[1:], targets, temperature)
-    gap = -hard_margin(first.logits, targets).clamp(max=-1e-6)
-    return 0.25 * first.gradient.square().sum(1).clamp(min=1e-12) / gap
+def _first_guess(model: Classifier, inputs: Tensor, targets: Tensor, temperature: Tensor) -> Float[Tensor, " batch"]:
+    """Return the c whose minimiser is on the boundary of the linearised model, where the loss has slope ½."""
+    margin, gradient = soft_margin(model, inputs.flatten(1), inputs.shape[1:], targets, temperature)
+    return 0.25 * gradient.square().sum(1).clamp(min=1e-12) / (-margin).clamp(min=1e-6)
 
 
-def _rows(flags: Tensor, like: Tensor) -> Tensor:
+def _column(flags: Tensor, like: Tensor) -> Tensor:
     return flags.reshape(-1, *([1] * (like.ndim - 1)))

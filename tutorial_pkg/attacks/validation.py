@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tutorial_pkg.attacks.margins import Classifier
-
 LOSSES = ("margin", "cross_entropy")
 
 
@@ -14,18 +12,13 @@ def check_box(box: tuple[float, float]) -> None:
     """Raise unless lower < upper."""
     lower, upper = box
     if not lower < upper:
-        raise ValueError(
-            f"expected a box (lower, upper) with lower < upper, got {box!r}; use (0, 1) for images"
-        )
+        raise ValueError(f"expected a box (lower, upper) with lower < upper, got {box!r}; use (0, 1) for images")
 
 
 def check_inputs(inputs: Tensor, box: tuple[float, float] | None) -> None:
     """Raise unless inputs are a non-empty batch of finite floats, in the box where there is one."""
     if not isinstance(inputs, Tensor) or inputs.dtype not in (torch.float32, torch.float64):
-        came = inputs.dtype if isinstance(inputs, Tensor) else type(inputs).__name__
-        raise ValueError(
-            f"expected inputs of dtype float32 or float64, got {came}; convert, e.g. inputs.float()"
-        )
+        raise ValueError(f"expected inputs of dtype float32 or float64, got {_kind(inputs)}; use inputs.float()")
     if inputs.ndim < 2 or inputs.numel() == 0:
         raise ValueError(
             f"expected a non-empty batch of inputs [N, ...], got shape {tuple(inputs.shape)}; "
@@ -53,33 +46,21 @@ def check_goal(inputs: Tensor, targets: Tensor | None, labels: Tensor | None) ->
         )
     name, classes = ("targets", targets) if targets is not None else ("labels", labels)
     if not isinstance(classes, Tensor) or classes.dtype not in (torch.int64, torch.int32):
-        came = classes.dtype if isinstance(classes, Tensor) else type(classes).__name__
-        raise ValueError(
-            f"expected {name} as an int64 tensor of class indices, got {came}; use {name}.long()"
-        )
+        raise ValueError(f"expected {name} as int64 class indices, got {_kind(classes)}; use {name}.long()")
     if classes.shape != inputs.shape[:1]:
-        raise ValueError(
-            f"expected {name} of shape ({len(inputs)},), one class an input, got {tuple(classes.shape)}"
-        )
+        raise ValueError(f"expected {name} of shape ({len(inputs)},), one class an input, got {tuple(classes.shape)}")
 
 
-def check_logits(model: Classifier, logits: object, inputs: Tensor, classes: Tensor) -> None:
+def check_logits(logits: object, inputs: Tensor, classes: Tensor) -> None:
     """Raise unless the model returned finite logits [N, K], K ≥ 2, and the class indices are below K."""
     shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    if (
-        not isinstance(logits, Tensor)
-        or logits.ndim != 2
-        or len(logits) != len(inputs)
-        or logits.shape[1] < 2
-    ):
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(inputs) or logits.shape[1] < 2:
         raise ValueError(
             f"expected the model to return logits of shape ({len(inputs)}, K) with K >= 2, got {shape}; "
             "wrap it so that it returns one row of class scores an input"
         )
     if not torch.isfinite(logits).all():
-        raise ValueError(
-            "expected finite logits, the model returned NaN or infinity; check its weights and inputs"
-        )
+        raise ValueError("expected finite logits, the model returned NaN or infinity; check its weights and inputs")
     num_classes = logits.shape[1]
     if classes.min() < 0 or classes.max() >= num_classes:
         raise ValueError(
@@ -88,7 +69,7 @@ def check_logits(model: Classifier, logits: object, inputs: Tensor, classes: Ten
         )
 
 
-def check_options(loss: str, max_iter: int, num_search_steps: int, batch_size: int | None) -> None:
+def check_options(loss: str, max_iter: int | None, num_search_steps: int, batch_size: int | None) -> None:
     """Raise on an unknown loss or a count below one."""
     if loss not in LOSSES:
         raise ValueError(f"expected loss to be one of {', '.join(map(repr, LOSSES))}, got {loss!r}")
@@ -96,3 +77,7 @@ def check_options(loss: str, max_iter: int, num_search_steps: int, batch_size: i
     for name, count in counts.items():
         if count is not None and count < 1:
             raise ValueError(f"expected {name} of at least 1, got {count}; raise it")
+
+
+def _kind(value: object) -> str:
+    return str(value.dtype) if isinstance(value, Tensor) else type(value).__name__

@@ -12,7 +12,6 @@ from torch import Tensor
 from tutorial_pkg.attacks.quasi_newton import inverse_hessian_coefficients
 from tutorial_pkg.attacks.validation import check_box
 
-HISTORY_SIZE = 8
 SHORTEST_STEP = 1e-6  # as a share of the quasi-Newton step: below it, rounding decides
 
 
@@ -43,6 +42,7 @@ def box_lbfgs(
     max_iter: int = 100,
     tolerance: float = 1e-6,
     curvature: float | None = None,
+    history_size: int = 8,
 ) -> Tensor:
     """Minimise every problem of a batch over the box by projected L-BFGS, each with its own steps and stopping.
 
@@ -62,6 +62,7 @@ def box_lbfgs(
         tolerance: stop where clipping x − g / curvature moves no variable by more.
         curvature: the objective's own, in every direction, before anything is measured (the 1 of ½‖r‖²);
             None estimates it from the latest step.
+        history_size: steps remembered, M.
 
     Returns:
         The best point of every problem, in the box exactly.
@@ -90,7 +91,7 @@ def box_lbfgs(
         return values.detach(), grads.detach().flatten(1)
 
     solution = x0.detach().flatten(1).clamp(lower, upper)
-    run = _begin(solution, evaluate, curvature)
+    run = _begin(solution, evaluate, curvature, history_size)
     for k in range(max_iter + 1):
         moving = _projected_gradient(run, lower, upper) > tolerance
         moving &= run.step_length > SHORTEST_STEP
@@ -103,26 +104,27 @@ def box_lbfgs(
     return solution.reshape(x0.shape)
 
 
-def _begin(solution: Tensor, evaluate: Callable, curvature: float | None) -> Run:
+def _begin(solution: Tensor, evaluate: Callable, curvature: float | None, history_size: int) -> Run:
     row = torch.arange(len(solution), device=solution.device)
     value, gradient = evaluate(solution, row)
     one = torch.ones_like(value)
     # Without a curvature to go by, the first step moves no variable by more than one.
     first = one / curvature if curvature else 1 / gradient.abs().amax(1).clamp(min=1e-30)
-    vectors = solution.new_zeros(len(solution), 2 * HISTORY_SIZE + 1, solution.shape[1])
+    vectors = solution.new_zeros(len(solution), 2 * history_size + 1, solution.shape[1])
     return Run(row, solution.clone(), value, gradient, one, first, vectors)
 
 
 def _advance(run: Run, k: int, evaluate: Callable, box: tuple[float, float], curvature: float | None) -> None:
     """Try one step of every problem, in place."""
     lower, upper = box
+    history_size = run.vectors.shape[1] // 2
     zero, one = torch.zeros_like(run.value), torch.ones_like(run.value)
     run.vectors[:, -1] = run.gradient
     held = ((run.point <= lower) & (run.gradient > 0)) | ((run.point >= upper) & (run.gradient < 0))
     free = run.vectors * (~held).to(run.vectors.dtype)[:, None]
     gram = free @ free.transpose(1, 2)
-    newest = (k - 1) % HISTORY_SIZE
-    mix = inverse_hessian_coefficients(gram, HISTORY_SIZE, newest, zero, one, run.inverse_curvature)
+    newest = (k - 1) % history_size
+    mix = inverse_hessian_coefficients(gram, history_size, newest, zero, one, run.inverse_curvature)
     weights = torch.cat((mix[:, :, 0], run.inverse_curvature[:, None]), dim=1)
     step = -(weights[:, None] @ free)[:, 0]
 
@@ -133,9 +135,9 @@ def _advance(run: Run, k: int, evaluate: Callable, box: tuple[float, float], cur
     rounding = 4 * torch.finfo(value.dtype).eps * run.value.abs()
     accepted = value <= run.value + 1e-4 * slope.clamp(max=0) + rounding
 
-    slot = k % HISTORY_SIZE
+    slot = k % history_size
     run.vectors[:, slot] = moved
-    run.vectors[:, HISTORY_SIZE + slot] = change
+    run.vectors[:, history_size + slot] = change
     run.point = torch.where(accepted[:, None], trial, run.point)
     run.gradient = torch.where(accepted[:, None], gradient, run.gradient)
     run.value = torch.where(accepted, value, run.value)

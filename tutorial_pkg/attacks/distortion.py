@@ -1,0 +1,151 @@
+"""The smallest change that a classifier takes for another class: the paper's D(x, l), section 4.1."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from tqdm import tqdm
+
+from tutorial_pkg.attacks.goals import WAVE, Found, Options, already_there, reach_nearest, reach_targets
+from tutorial_pkg.attacks.margins import Classifier, evaluation_mode
+from tutorial_pkg.attacks.validation import check_goal, check_inputs, check_logits, check_options
+
+BYTES_AT_A_TIME = {"cpu": 64 * 2**20}  # about a processor's last cache
+BYTES_ON_ACCELERATOR = 4 * 2**30
+VECTORS_A_PROBLEM = 80  # of the size of an input, that a problem holds at its peak
+
+
+@dataclass(frozen=True)
+class MinimumDistortion:
+    """The nearest adversarial inputs found, one row an input.
+
+    Attributes:
+        adv_inputs: x + r, in the box exactly; the clean input where the attack failed.
+        success: whether the model takes `adv_inputs` for the target.
+        targets: the class reached; of an untargeted attack the nearest one, which the attack chose.
+        rms_distortion: √(Σr²/n), the paper's measure; inf where the attack failed.
+        l2_norm: ‖r‖₂; inf where the attack failed.
+        c: the weight on ‖r‖² that belongs to r: the largest one found to succeed where c was searched, else
+            1 / (2·Σλ) of the multipliers λ at the boundary. inf where r = 0, nan where the attack failed.
+        num_evals: points at which the model was evaluated for the input.
+    """
+
+    adv_inputs: Float[Tensor, "batch *shape"]
+    success: Bool[Tensor, " batch"]
+    targets: Int[Tensor, " batch"]
+    rms_distortion: Float[Tensor, " batch"]
+    l2_norm: Float[Tensor, " batch"]
+    c: Float[Tensor, " batch"]
+    num_evals: Int[Tensor, " batch"]
+
+
+def minimum_distortion(
+    model: Classifier,
+    inputs: Tensor,
+    *,
+    targets: Tensor | None = None,
+    labels: Tensor | None = None,
+    box: tuple[float, float] = (0.0, 1.0),
+    loss: str = "margin",
+    polish: bool = True,
+    max_iter: int | None = None,
+    num_search_steps: int = 12,
+    batch_size: int | None = None,
+    progress: bool = False,
+) -> MinimumDistortion:
+    """Find the smallest r for which the model takes x + r for another class.
+
+        D(x, l) = x + r,   r = argmin ‖r‖₂   subject to   f(x + r) = l  and  x + r in the box       (section 4.1)
+
+    Four ways there, the first being the nearest and the fastest, the last the paper's:
+
+    | loss | polish | what is done |
+    |---|---|---|
+    | "margin" | True | walk along the boundary from the clean input, every rival class a constraint (`boundary`) |
+    | "cross_entropy" | True | the paper's search, then a walk along the boundary from where it ends |
+    | "margin" | False | the search over c, with max(0, −margin), smoothed, for the loss |
+    | "cross_entropy" | False | minimise c‖r‖² + cross-entropy by box-constrained L-BFGS, search over c |
+
+    Every image is a problem of its own, with its own c, steps and stopping; its result depends on the others in
+    the batch by rounding only. The arguments are left as they are: the model's mode, gradients, `requires_grad`.
+
+    Args:
+        model: returns logits `[N, K]`; evaluated in eval mode.
+        inputs: x, float32 or float64 `[N, ...]`, in the box.
+        targets: l, `[N]`: the class to reach. One that is predicted already needs no change: r = 0.
+        labels: the class to leave for the nearest other one, `[N]`; give this or `targets`.
+        box: lower and upper bound of every pixel; may be infinite.
+        loss: "margin" or "cross_entropy".
+        polish: whether to end on the boundary itself.
+        max_iter: points evaluated at most in a walk (default 100) or for one c (default 15). More never makes
+            the result of a walk larger.
+        num_search_steps: values of c tried.
+        batch_size: problems solved together, of which an untargeted input makes up to nine; by default as many
+            as fit the processor's cache or 4 GB of an accelerator. Large networks need it smaller.
+        progress: whether to show a progress bar.
+
+    Returns:
+        A `MinimumDistortion`. No solution is an answer, not an error: `success` False and distortion inf.
+
+    Raises:
+        ValueError: inputs outside the box, not finite, empty, or not float; neither or both of targets and
+            labels; a class out of range; a model that does not return finite [N, K] logits; an unknown option.
+
+    Departs from the paper: its "minimum c" is read as the largest c that succeeds, because a larger c gives a
+    smaller r; |r| is squared, which leaves the same minimisers under another c; and the default replaces the
+    penalty by the constraint itself, because the cross-entropy's minimisers end beyond the boundary.
+
+    Example:
+        >>> model = torch.nn.Linear(2, 2, bias=False)
+        >>> model.weight.data = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+        >>> result = minimum_distortion(model, torch.tensor([[0.8, 0.2]]), targets=torch.tensor([1]))
+        >>> result.adv_inputs
+        tensor([[0.5000, 0.5000]])
+        >>> result.l2_norm, result.success
+        (tensor([0.4243]), tensor([True]))
+
+    Source: Szegedy et al. (2013), section 4.1; Nocedal & Wright, Numerical Optimization (2006), chapter 18.
+    """
+    check_options(loss, max_iter, num_search_steps, batch_size)
+    check_inputs(inputs, box)
+    check_goal(inputs, targets, labels)
+    classes = targets if targets is not None else labels
+    assert classes is not None
+    options = Options((float(box[0]), float(box[1])), loss, polish, max_iter, num_search_steps)
+    size = batch_size or _default_batch_size(inputs)
+    if targets is None:
+        size = max(1, size // WAVE)
+    parts = []
+    with evaluation_mode(model), tqdm(total=len(inputs), disable=not progress, unit="image") as bar:
+        for x, wanted in zip(inputs.detach().split(size), classes.long().split(size), strict=True):
+            parts.append(_attack(model, x, wanted, options, targeted=targets is not None))
+            bar.update(len(x))
+    found = Found(*(torch.cat(tensors) for tensors in zip(*(vars(part).values() for part in parts), strict=True)))
+    norm = torch.where(found.success, found.squared_norm.sqrt(), torch.inf)
+    rms = norm / math.sqrt(inputs[0].numel())
+    return MinimumDistortion(found.points, found.success, found.targets, rms, norm, found.c, found.num_evals)
+
+
+def _attack(model: Classifier, inputs: Tensor, classes: Tensor, options: Options, targeted: bool) -> Found:
+    """Attack one batch; inputs that are where they should be are their own solutions."""
+    with torch.no_grad():
+        logits = model(inputs)
+    check_logits(logits, inputs, classes)
+    predicted = logits.argmax(dim=1)
+    there = predicted == classes if targeted else predicted != classes
+    found = already_there(inputs, predicted)
+    rows = (~there).nonzero()[:, 0]
+    if len(rows) and targeted:
+        found.put(rows, reach_targets(model, inputs[rows], classes[rows], options))
+    elif len(rows):
+        found.put(rows, reach_nearest(model, inputs[rows], classes[rows], logits[rows], options))
+    return found
+
+
+def _default_batch_size(inputs: Tensor) -> int:
+    budget = BYTES_AT_A_TIME.get(inputs.device.type, BYTES_ON_ACCELERATOR)
+    return max(8, budget // (inputs[0].numel() * inputs.element_size() * VECTORS_A_PROBLEM))
