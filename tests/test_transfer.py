@@ -158,10 +158,12 @@ def test_batches_change_nothing_and_the_caller_keeps_everything():
 def test_bad_input_is_named():
     inputs, labels = torch.rand(3, 4), torch.zeros(3, dtype=torch.long)
     models = {"model": nn.Linear(4, 2)}
-    with pytest.raises(ValueError, match="got 0 models and 3 images"):
+    with pytest.raises(ValueError, match="got 0 models, 3 images and 3 labels"):
         transfer_table({}, inputs, labels=labels, examples={})
-    with pytest.raises(ValueError, match="got 1 models and 0 images"):
+    with pytest.raises(ValueError, match="got 1 models, 0 images and 0 labels"):
         transfer_table(models, inputs[:0], labels=labels[:0], examples={})
+    with pytest.raises(ValueError, match="got 1 models, 3 images and 2 labels"):
+        transfer_table(models, inputs, labels=labels[:2], examples={})
     with pytest.raises(ValueError, match=r"examples\['short'\] must be versions .* got torch.float32 \(2, 4\)"):
         transfer_table(models, inputs, labels=labels, examples={"short": inputs[:2]})
     stacked = nn.Sequential(nn.Linear(4, 2), nn.Unflatten(1, (1, 2)))

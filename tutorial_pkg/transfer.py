@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from scipy.stats import binomtest
 from torch import Tensor, nn
 
@@ -46,9 +46,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class TransferTable:
-    """Which images each model got wrong: the columns of Table 2, image by image.
-
-    "Error on the distorted set" has two readings, and they differ for a model that errs on clean images.
+    """Which images each model got wrong: Table 2, image by image, in both readings of "error".
 
     Attributes:
         rows: names of the sets of distorted images.
@@ -77,8 +75,7 @@ class TransferTable:
     def p_value(self, row: str, control: str, column: str) -> float:
         """Return how likely chance alone makes a row this much more harmful to a model than another row.
 
-        McNemar's exact test, one-sided: only images on which the two rows disagree tell them apart, and by
-        chance each of these goes either way.
+        McNemar's exact test, one-sided: by chance, an image on which the two rows disagree goes either way.
         """
         first, second = self._cell(row, column), self._cell(control, column)
         only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
@@ -94,7 +91,7 @@ def transfer_table(
     models: Mapping[str, nn.Module],
     inputs: Float[Tensor, "batch *shape"],
     *,
-    labels: Int[Tensor, " batch"],
+    labels: Tensor,
     examples: Mapping[str, Tensor],
     batch_size: int = 8192,
 ) -> TransferTable:
@@ -103,34 +100,31 @@ def transfer_table(
     Args:
         models: name → model that returns logits `[N, K]`, in the mode in which it is to be measured.
         inputs: the undistorted images, on the models' device.
-        labels: their classes.
+        labels: their classes, `[N]`.
         examples: name → a distorted version of the same images.
         batch_size: images in a forward pass.
 
     Raises:
-        ValueError: no models or images, a set not shaped like `inputs`, a model without `[N, K]` logits.
+        ValueError: no models or images, another number of labels, a set not shaped like `inputs` or not finite,
+            or a model without `[N, K]` logits.
 
     Example:
-        >>> inputs = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-        >>> table = transfer_table(
-        ...     {"identity": nn.Identity()},
-        ...     inputs,
-        ...     labels=torch.tensor([0, 1]),
-        ...     examples={"swapped": inputs.flip(1)},
-        ... )
+        >>> inputs = torch.eye(2)
+        >>> swapped = {"swapped": inputs.flip(1)}
+        >>> table = transfer_table({"identity": nn.Identity()}, inputs, labels=torch.arange(2), examples=swapped)
         >>> table.of_all("swapped", "identity"), table.clean("identity")
         (Rate(count=2, total=2), Rate(count=0, total=2))
     """
-    if not models or len(inputs) == 0:
-        raise ValueError(f"expected models and images, got {len(models)} models and {len(inputs)} images")
+    if not models or not 0 < len(inputs) == len(labels):
+        raise ValueError(
+            f"expected models, images and a label for each, got {len(models)} models, {len(inputs)} images and "
+            f"{len(labels)} labels"
+        )
     for name, distorted in examples.items():
-        _require_same_shape(inputs, distorted, f"examples[{name!r}]")
-    sets = [inputs, *examples.values()]
+        _perturbation(inputs, distorted, f"examples[{name!r}]")
+    sets, labels = [inputs, *examples.values()], labels.to(inputs.device)
     wrong = torch.stack(
-        [
-            torch.stack([_misclassified(model, images, labels, batch_size) for model in models.values()])
-            for images in sets
-        ]
+        [torch.stack([_misclassified(model, x, labels, batch_size) for model in models.values()]) for x in sets]
     )
     return TransferTable(tuple(examples), tuple(models), wrong[1:], wrong[0])
 
@@ -210,10 +204,9 @@ def reach(inputs: Float[Tensor, "batch *shape"], adv_source: Tensor, adv_target:
 
         ⟨r, r*⟩ / ‖r*‖₂²
 
-    r is the source model's perturbation and r* the target model's own, both for the same target class.
-
-    For a linear target model a reach below 1 *proves* that r cannot bring it to that class: the class's
-    region within the box is convex and x + r* its nearest point, so all of it lies where ⟨·, r*⟩ ≥ ‖r*‖².
+    r is the source model's perturbation and r* the target model's own, both for the same target class. For a linear
+    target model a reach below 1 *proves* that r cannot bring it to that class: the class's region within the box is
+    convex and x + r* its nearest point, so all of it lies where ⟨·, r*⟩ ≥ ‖r*‖².
 
     Args:
         inputs: the original images.
@@ -235,36 +228,27 @@ def reach(inputs: Float[Tensor, "batch *shape"], adv_source: Tensor, adv_target:
 
 def _misclassified(model: nn.Module, inputs: Tensor, labels: Tensor, batch_size: int) -> Bool[Tensor, " batch"]:
     """Say which images a model gets wrong; on the CPU."""
-    predictions = []
     with torch.no_grad():
-        for batch in inputs.split(batch_size):
-            logits = model(batch)
-            if logits.ndim != 2 or len(logits) != len(batch):
-                raise ValueError(
-                    f"a model must return logits [N, K], got {tuple(logits.shape)} for {len(batch)} images"
-                )
-            predictions.append(logits.argmax(1))
-    return (torch.cat(predictions) != labels.to(inputs.device)).cpu()
+        logits = torch.cat([model(batch) for batch in inputs.split(batch_size)])
+    if logits.ndim != 2 or len(logits) != len(inputs):
+        raise ValueError(f"a model must return logits [N, K], got {tuple(logits.shape)} for {len(inputs)} images")
+    return (logits.argmax(1) != labels).cpu()
 
 
 def _share(mask: Bool[Tensor, " batch"]) -> Rate:
     return Rate(int(mask.sum()), len(mask))
 
 
-def _perturbation(inputs: Tensor, adv_inputs: Tensor) -> Tensor:
-    _require_same_shape(inputs, adv_inputs, "the distorted images")
-    perturbation = adv_inputs - inputs
-    if not perturbation.isfinite().all():
-        raise ValueError("the distorted images or their originals hold NaN or infinity")
-    return perturbation
-
-
-def _require_same_shape(inputs: Tensor, distorted: Tensor, name: str) -> None:
+def _perturbation(inputs: Tensor, distorted: Tensor, name: str = "the distorted images") -> Tensor:
     if distorted.shape != inputs.shape or distorted.dtype != inputs.dtype:
         raise ValueError(
             f"{name} must be versions of the same images, {inputs.dtype} {tuple(inputs.shape)}; "
             f"got {distorted.dtype} {tuple(distorted.shape)}"
         )
+    perturbation = distorted - inputs
+    if not perturbation.isfinite().all():
+        raise ValueError(f"{name} or their originals hold NaN or infinity")
+    return perturbation
 
 
 def _rescaled(vectors: Tensor, norm: Tensor) -> Tensor:

@@ -25,19 +25,18 @@ FACTORS = (0.5, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0)
 
 @dataclass(frozen=True)
 class Config(table2.Config):
-    """Size of the experiment; the fields are Table 2's."""
+    """Size of the experiment; the other fields are Table 2's.
 
-    num_images: int | None = 1000
+    Attributes:
+        factors: what the minimum perturbations are multiplied by.
+    """
+
     factors: tuple[float, ...] = FACTORS
 
 
 @dataclass(frozen=True)
 class CellConfig(table2.CellConfig):
-    """One set of six models.
-
-    Attributes:
-        factors: what the minimum perturbations are multiplied by.
-    """
+    """One set of six models."""
 
     factors: tuple[float, ...]
 
@@ -52,23 +51,20 @@ def run(config: CellConfig, context: Context) -> Result:
     attacked = attack_every_model(config, context)
     inputs, adv_inputs = attacked.inputs, attacked.adv_inputs
     generator = torch.Generator().manual_seed(config.seed + 1)
-    examples = {}
+    tables = {}
     for name in MODELS:
         noisy = same_norm_noise(inputs, adv_inputs[name], generator=generator)
-        for factor in config.factors:
-            examples[f"{name} {factor:g}"] = torch.lerp(inputs, adv_inputs[name], factor)
-            examples[f"{name} noise {factor:g}"] = torch.lerp(inputs, noisy, factor)
-    table = transfer_table(attacked.models, inputs, labels=attacked.labels, examples=examples)
+        examples = {
+            f"{kind} {factor:g}": torch.lerp(inputs, moved, factor)
+            for kind, moved in (("adversarial", adv_inputs[name]), ("noise", noisy))
+            for factor in config.factors
+        }
+        tables[name] = transfer_table(attacked.models, inputs, labels=attacked.labels, examples=examples)
 
     def counts(kind: str) -> np.ndarray:
+        rows = [f"{kind} {factor:g}" for factor in config.factors]
         return np.array(
-            [
-                [
-                    [table.of_correct(f"{source}{kind} {factor:g}", target).count for factor in config.factors]
-                    for target in MODELS
-                ]
-                for source in MODELS
-            ]
+            [[[tables[source].of_correct(row, target).count for row in rows] for target in MODELS] for source in MODELS]
         )
 
     def pairwise(measure: str) -> np.ndarray:
@@ -84,8 +80,8 @@ def run(config: CellConfig, context: Context) -> Result:
         elsewhere = inputs + (second - inputs).roll(1, dims=0)
         return float(perturbation_cosine(inputs, first, elsewhere).nanmean())
 
-    totals = [table.of_correct(table.rows[0], name).total for name in MODELS]
-    fooled, noise = counts(""), counts(" noise")
+    totals = [len(inputs) - tables[MODELS[0]].clean(name).count for name in MODELS]
+    fooled, noise = counts("adversarial"), counts("noise")
     cosine, median_reach = pairwise("cosine"), pairwise("reach")
     return Result(
         values={
