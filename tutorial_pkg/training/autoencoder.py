@@ -15,9 +15,9 @@ def pretrain_autoencoder(
     model: LayeredModel,
     inputs: Float[Tensor, "n *shape"],
     *,
-    sparsity: float = 0.05,
-    sparsity_weight: float = 0.3,
-    weight_decay: float = 1e-4,
+    sparsity: float = 0.1,
+    sparsity_weight: float = 3.0,
+    weight_decay: float = 3e-3,
     max_iter: int = 400,
     progress: bool = False,
 ) -> TrainingResult:

@@ -21,7 +21,7 @@ class Recipe:
         model: a name for `models.build_model`.
         weight_decay: λ of each layer.
         convention: how λ enters the loss, see `lbfgs.DECAY_CONVENTIONS`.
-        decay_biases: whether biases decay too.
+        biases: "none" (they stay zero), "free" (they do not decay) or "decayed" (as the weights do).
         max_iter: L-BFGS iterations at most.
         pretrain_iter: of the autoencoder's, for models that have one.
     """
@@ -29,7 +29,7 @@ class Recipe:
     model: str
     weight_decay: tuple[float, ...]
     convention: str = "half_sum"
-    decay_biases: bool = True
+    biases: str = "none"
     max_iter: int = 3000
     pretrain_iter: int = 400
 
@@ -37,6 +37,8 @@ class Recipe:
         """Return the recipe with at most this many iterations in each phase."""
         return replace(self, max_iter=min(self.max_iter, max_iter), pretrain_iter=min(self.pretrain_iter, max_iter))
 
+
+BIASES = ("none", "free", "decayed")
 
 TABLE1_RECIPES = {
     "softmax1": Recipe("softmax", (1e-4,)),
@@ -60,7 +62,13 @@ def train(
     """Build and train a model; the same arguments give the same weights on the same machine.
 
     The global random state is left as it was.
+
+    Raises:
+        ValueError: the recipe is not understood.
+        FloatingPointError: the loss is not finite.
     """
+    if recipe.biases not in BIASES:
+        raise ValueError(f"unknown biases {recipe.biases!r}; expected one of {', '.join(BIASES)}")
     inputs, labels = dataset.train_inputs.to(device), dataset.train_labels.to(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -73,13 +81,16 @@ def train(
         with torch.no_grad():
             inputs = model.features(inputs, "code")
         trained = model.above("code")
+    if recipe.biases == "none":
+        for name, parameter in trained.named_parameters():
+            parameter.requires_grad_(not name.endswith("bias"))
     result = train_classifier(
         trained,
         inputs,
         labels,
         weight_decay=recipe.weight_decay,
         convention=recipe.convention,
-        decay_biases=recipe.decay_biases,
+        decay_biases=recipe.biases == "decayed",
         max_iter=recipe.max_iter,
         progress=progress,
     )
