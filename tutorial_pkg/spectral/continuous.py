@@ -13,6 +13,7 @@ from torch import Tensor
 from tutorial_pkg.spectral.symbol import polyphase_symbol
 
 _NUM_STARTS = 4
+_OFFSET = 1e-3
 
 
 def riesz_factor(degree: tuple[int, ...], grid: tuple[int, ...]) -> float:
@@ -79,19 +80,21 @@ def _descend(
     stride: tuple[int, ...],
     dilation: tuple[int, ...],
 ) -> float:
-    """Return the extreme singular value at a local minimum of sign·σ², found by BFGS from `start`."""
-    reached = []
+    """Return the extreme singular value at a local minimum of sign·σ², found by BFGS from near `start`."""
+    values: list[float] = []
 
     def value_and_grad(omega: np.ndarray) -> tuple[float, np.ndarray]:
         point = torch.as_tensor(omega, dtype=start.dtype, device=start.device).requires_grad_()
         with torch.enable_grad():
-            value = _extreme_pair(part, point, stride, dilation)[which]
-            reached.append(value.item())
-            (slope,) = torch.autograd.grad(sign * value.square(), point)
-        return sign * value.item() ** 2, slope.cpu().numpy()
+            sigma = _extreme_pair(part, point, stride, dilation)[which]
+            (slope,) = torch.autograd.grad(sigma, point)
+        values.append(sigma.item())
+        scale = sign / (values[0] or 1.0) ** 2  # or BFGS, whose tolerance is absolute, would not begin
+        return scale * values[-1] ** 2, 2 * scale * values[-1] * slope.cpu().numpy()
 
-    minimize(value_and_grad, start.cpu().numpy(), jac=True, method="BFGS", options={"maxiter": 50})
-    return min(reached) if sign > 0 else max(reached)
+    # σ(−ω) = σ(ω): at ω = 0 and π the slope vanishes whether or not there is a minimum.
+    minimize(value_and_grad, start.cpu().numpy() + _OFFSET, jac=True, method="BFGS", options={"maxiter": 50})
+    return min(values) if sign > 0 else max(values)
 
 
 def _extreme_pair(

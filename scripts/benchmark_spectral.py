@@ -1,0 +1,125 @@
+"""Time the frame bounds of AlexNet's eight layers against a full decomposition, in one run.
+
+Each method runs in a process of its own, so that its peak memory is its own. The plain way takes the FFT of the
+polyphase kernels on the whole grid and `torch.linalg.svdvals` of every matrix, and of each fully connected layer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import multiprocessing
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tutorial_pkg.spectral.alexnet import ALEXNET, LayerShape
+
+Row = dict[str, Any]
+
+
+def ours(layer: LayerShape, weight: torch.Tensor) -> tuple[float, float]:
+    """Return (lower, upper) by the library."""
+    bounds = layer.frame_bounds(weight)
+    return bounds.lower, bounds.upper
+
+
+def plain(layer: LayerShape, weight: torch.Tensor) -> tuple[float, float]:
+    """Return (lower, upper) by full decompositions, in float64 as well."""
+    weight = weight.double()
+    if weight.ndim == 2:
+        values = torch.linalg.svdvals(weight)
+        return values[-1].item(), values[0].item()
+    lowest, highest = math.inf, 0.0
+    for part in weight.chunk(layer.groups):
+        values = torch.linalg.svdvals(full_symbol(part, layer.stride, layer.grid))
+        lowest, highest = min(lowest, values[:, -1].min().item()), max(highest, values[:, 0].max().item())
+    return lowest, highest
+
+
+def full_symbol(part: torch.Tensor, stride: int, grid: int) -> torch.Tensor:
+    """Return A(ω) on the whole grid: the FFT of every polyphase component, zero-padded to the map."""
+    rows, channels, side = part.shape[:3]
+    size = grid * stride
+    padded = torch.nn.functional.pad(part, (0, size - side, 0, size - side))
+    phases = padded.reshape(rows, channels, grid, stride, grid, stride).permute(0, 1, 3, 5, 2, 4)
+    return torch.fft.fft2(phases).reshape(rows, -1, grid**2).permute(2, 0, 1)
+
+
+METHODS = {"ours": ours, "plain": plain}
+
+
+def measure(method: str, device: str, threads: int, repeats: int) -> tuple[list[Row], int]:
+    """Return one row a layer, the fastest of `repeats`, and the peak memory in MB."""
+    torch.set_num_threads(threads)
+    compute = METHODS[method]
+    compute(LayerShape("warm-up", (8, 8, 3, 3), grid=8), torch.randn(8, 8, 3, 3, device=device))
+    compute(LayerShape("warm-up", (600, 700)), torch.randn(600, 700, device=device))
+    rows = []
+    for layer in ALEXNET:
+        weight = layer.random_weight(seed=0).to(device)
+        seconds = []
+        for _ in range(repeats):
+            start = time.perf_counter()
+            lower, upper = compute(layer, weight)
+            seconds.append(time.perf_counter() - start)
+        rows.append({"layer": layer.name, "lower": lower, "upper": upper, "seconds": min(seconds)})
+        print(f"  {method:5} {layer.name:6} {min(seconds):8.2f} s", flush=True)
+    return rows, peak_memory_mb(device)
+
+
+def peak_memory_mb(device: str) -> int:
+    """Return the peak of the GPU's memory, or of this process."""
+    if device == "cuda":
+        return round(torch.cuda.max_memory_allocated() / 2**20)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20)
+
+
+def main() -> None:
+    """Measure both, compare, write the record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=3, help="of ours, the fastest counts; the plain way runs once")
+    parser.add_argument("--output", type=Path, default=Path("results/benchmark/spectral.json"))
+    options = parser.parse_args()
+
+    spawn = multiprocessing.get_context("spawn")
+    results = {}
+    for method, repeats in (("ours", options.repeats), ("plain", 1)):
+        with spawn.Pool(1) as pool:
+            results[method] = pool.apply(measure, (method, options.device, options.threads, repeats))
+    (mine, my_memory), (theirs, their_memory) = results["ours"], results["plain"]
+    total, plain_total = (sum(row["seconds"] for row in rows) for rows in (mine, theirs))
+    record = {
+        "device": torch.cuda.get_device_name() if options.device == "cuda" else f"CPU, {options.threads} threads",
+        "torch": torch.__version__,
+        "seconds": total,
+        "plain_seconds": plain_total,
+        "times_faster": plain_total / total,
+        "peak_memory_mb": my_memory,
+        "plain_peak_memory_mb": their_memory,
+        "layers": [
+            row
+            | {
+                "plain_seconds": other["seconds"],
+                "error": max(abs(row[b] - other[b]) for b in ("lower", "upper")) / other["upper"],
+            }
+            for row, other in zip(mine, theirs, strict=True)
+        ],
+    }
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(
+        f"{total:.1f} s, {my_memory} MB; plain {plain_total:.1f} s, {their_memory} MB: {plain_total / total:.1f} times"
+    )
+
+
+if __name__ == "__main__":
+    main()
