@@ -10,8 +10,13 @@ JOBS ?= 2
 
 # The environment is made again only when the text of these two files changes.
 INSTALLED := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
-# Everything the built site is made from; looked up when figures and pages are already up to date.
-SITE_INPUTS = $(shell find mkdocs.yml docs scripts tutorial_pkg .cache/pages -type f -not -name '*.pyc' 2>/dev/null)
+# What each step reads. A step runs again when one of these files is newer than its stamp; the steps themselves
+# then recompute only what really changed.
+find = $(shell find $(1) -type f -not -name '*.pyc' 2>/dev/null)
+FIGURES_READ := $(call find,scripts/build_figures.py tutorial_pkg results)
+PAGES_READ := $(call find,scripts/execute_pages.py tutorial_pkg results docs/sections docs/howto docs/_generated)
+SITE_READ := $(call find,mkdocs.yml scripts tutorial_pkg docs .cache/pages)
+missing = $(if $(wildcard $(1)),,FORCE)
 
 # Tests and pages run side by side: one thread each.
 export OMP_NUM_THREADS ?= 1
@@ -33,18 +38,26 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@rm -f $(VENV)/.installed-*
 	@touch $@
 
-figures: $(INSTALLED)  ## compute the quick records that are missing, draw every figure and table
-	$(PY) scripts/build_figures.py --profile quick
+figures:  ## compute the quick records that are missing, draw every figure and table
+	@$(MAKE) --no-print-directory .cache/figures.stamp
 
-pages: $(INSTALLED)  ## execute the literate pages that changed
-	$(PY) scripts/execute_pages.py --jobs $(JOBS)
+pages: figures  ## execute the literate pages that changed
+	@$(MAKE) --no-print-directory .cache/pages.stamp
 
-site: figures pages  ## build site/, checking links, anchors and every cell
+site: pages  ## build site/, checking links, anchors and every cell
 	@$(MAKE) --no-print-directory .cache/site.stamp
 	@echo
 	@echo "The site is in site/. Look at it with 'make serve', or open site/index.html in a browser."
 
-.cache/site.stamp: $(SITE_INPUTS) $(if $(wildcard site/index.html),,FORCE)
+.cache/figures.stamp: $(INSTALLED) $(FIGURES_READ) $(call missing,docs/_generated/values.json)
+	$(PY) scripts/build_figures.py --profile quick
+	@mkdir -p .cache && touch $@
+
+.cache/pages.stamp: $(INSTALLED) $(PAGES_READ) $(call missing,.cache/pages)
+	$(PY) scripts/execute_pages.py --jobs $(JOBS)
+	@touch $@
+
+.cache/site.stamp: $(INSTALLED) $(SITE_READ) $(call missing,site/index.html)
 	$(PY) -m mkdocs build --strict
 	@touch $@
 
