@@ -3,12 +3,15 @@
 To add an experiment: write its module with an `EXPERIMENT`, add it here, show its fragments on a page.
 """
 
-from tutorial_pkg.experiments import figure7, table1, table2, tables3_4, transfer_curve
+from tutorial_pkg.experiments import conventions, figure7, figures1_2, table1, table2, tables3_4, transfer_curve, units
 from tutorial_pkg.experiments.base import PROFILES, Context, Experiment, Result, run_cell
 
 EXPERIMENTS: dict[str, Experiment] = {
     module.EXPERIMENT.name: module.EXPERIMENT
     for module in (
+        figures1_2,
+        units,
+        conventions,
         table1,
         table2,
         tables3_4,

@@ -76,10 +76,14 @@ def run(config: CellConfig, context: Context) -> Result:
     targets = random_other_classes(labels, data.num_classes, generator)
 
     to_target = minimum_distortion(model, inputs, targets=targets, progress=context.progress)
+    by_penalty = minimum_distortion(
+        model, inputs, targets=targets, loss="cross_entropy", polish=False, progress=context.progress
+    )
     nearest = minimum_distortion(model, inputs, labels=labels, progress=context.progress)
     reached = batched_logits(model, to_target.adv_inputs, device=context.device).argmax(1) == targets
     fooled = batched_logits(model, nearest.adv_inputs, device=context.device).argmax(1) != labels
     targeted_rms = to_target.rms_distortion.cpu().double().numpy()
+    penalty_rms = by_penalty.rms_distortion.cpu().double().numpy()
     nearest_rms = nearest.rms_distortion.cpu().double().numpy()
 
     def error_on(images: Tensor, classes: Tensor) -> float:
@@ -96,6 +100,9 @@ def run(config: CellConfig, context: Context) -> Result:
             "success_nearest": float(fooled.double().mean()),
             "distortion_random_target_mean": float(targeted_rms.mean()),
             "distortion_random_target_rms": float(np.sqrt(np.square(targeted_rms).mean())),
+            "success_penalty": float(by_penalty.success.double().mean()),
+            "distortion_penalty_mean": float(penalty_rms.mean()),
+            "distortion_penalty_rms": float(np.sqrt(np.square(penalty_rms).mean())),
             "distortion_nearest_mean": float(nearest_rms.mean()),
             "distortion_nearest_max": float(nearest_rms.max()),
         },
@@ -126,8 +133,9 @@ def render(records: Sequence[Record], output: Renderer) -> None:
                 f"{test:g}",
                 column("test_error", 2, 100),
                 f"{distortion:g}",
-                column("distortion_random_target_mean", 4),
+                column("distortion_penalty_rms", 4),
                 column("distortion_random_target_rms", 4),
+                column("distortion_random_target_mean", 4),
                 column("distortion_nearest_mean", 4),
                 column("success_targeted", 1, 100),
             ]
@@ -139,8 +147,9 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         "test % (paper)",
         "test % (ours)",
         "distortion (paper)",
-        "random target, mean",
-        "random target, r.m.s.",
+        "paper's penalty method, r.m.s.",
+        "minimum, r.m.s.",
+        "minimum, mean",
         "nearest class, mean",
         "success %",
     ]
@@ -150,8 +159,9 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         "table1",
         header,
         rows,
-        caption="**Table 1.** Errors, and minimum distortion of correctly classified training images in "
-        "three readings of the paper's column.",
+        caption="**Table 1.** Errors, and distortion of correctly classified training images in four readings of the "
+        "paper's column: the minimiser of its penalised objective and the minimum itself, to a random other class; "
+        "the minimum to the nearest class.",
     )
 
 
