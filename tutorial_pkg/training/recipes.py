@@ -30,7 +30,7 @@ class Recipe:
     weight_decay: tuple[float, ...]
     convention: str = "half_sum"
     biases: str = "none"
-    max_iter: int = 3000
+    max_iter: int = 1000
     pretrain_iter: int = 400
 
     def shortened(self, max_iter: int) -> Recipe:
