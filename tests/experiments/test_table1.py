@@ -1,0 +1,72 @@
+"""Table 1 and Figure 7: what a record says is what a stranger would measure."""
+
+import numpy as np
+import pytest
+import torch
+
+from tutorial_pkg.experiments import Context, figure7, table1
+from tutorial_pkg.experiments.targets import random_other_classes
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory):
+    return Context(cache=tmp_path_factory.mktemp("checkpoints"))
+
+
+@pytest.fixture(scope="module")
+def cell():
+    config = table1.Config(dataset="digits", num_attacked=40, max_iter=30, seed=3)
+    return table1.cells(config)["softmax2-seed3"]
+
+
+@pytest.fixture(scope="module")
+def result(cell, context):
+    return table1.run(cell, context)
+
+
+def test_errors_are_those_of_the_trained_model(cell, context, result):
+    data = context.dataset("digits")
+    model, _ = context.trained(cell.recipe, data, 3)
+    with torch.no_grad():
+        wrong = model(data.test_inputs).argmax(1) != data.test_labels
+    assert result.values["test_error"] == pytest.approx(float(wrong.double().mean()))
+
+
+def test_readings_are_consistent(result):
+    values, rms = result.values, result.arrays["targeted_rms"]
+    assert values["num_attacked"] == len(rms) <= 40
+    assert values["success_targeted"] == values["success_nearest"] == 1
+    assert values["distortion_random_target_mean"] == pytest.approx(rms.mean(), rel=1e-5)
+    assert values["distortion_random_target_rms"] == pytest.approx(np.sqrt((rms.astype(float) ** 2).mean()), rel=1e-5)
+    # A nearest class is never farther than a random one, nor a minimum farther than another method's.
+    assert (result.arrays["nearest_rms"] <= rms * 1.001).all()
+    assert values["distortion_random_target_mean"] <= values["distortion_penalty_mean"] * 1.001
+
+
+def test_the_same_cell_gives_the_same_numbers(cell, context, result):
+    again = table1.run(cell, context)
+    assert again.values == result.values
+
+
+def test_cells_cover_models_and_seeds():
+    cells = table1.cells(table1.Config(num_seeds=2, seed=5))
+    assert len(cells) == 12
+    assert cells["AE400-10-seed6"].seed == 6
+
+
+def test_targets_are_other_classes_and_evenly_drawn():
+    labels = torch.arange(9000) % 10
+    targets = random_other_classes(labels, 10, torch.Generator().manual_seed(0))
+    assert (targets != labels).all()
+    counts = torch.bincount((targets - labels) % 10, minlength=10)[1:]
+    assert counts.min() > 900
+
+
+def test_figure7_pairs_differ_by_little_and_change_the_class(context):
+    config = figure7.Config(dataset="digits", num_images=20, max_iter=30)
+    result = figure7.run(figure7.cells(config)["softmax1-seed0"], context)
+    assert result.values["success"] == 1
+    assert result.values["accuracy_adversarial"] == 0
+    change = result.arrays["adversarial"].astype(float) - result.arrays["clean"]
+    assert 0 < np.abs(change).mean() < 0.2 * 255
+    assert (result.arrays["labels"] != result.arrays["targets"]).all()
