@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from tutorial_pkg.claims import CLAIMS, write_ledger
 from tutorial_pkg.experiments import EXPERIMENTS, PROFILES, Context, Experiment, run_cell
 from tutorial_pkg.figures import Renderer, write_values
 from tutorial_pkg.records import Record, RecordError, Status, read_record, record_path, status, write_record
@@ -145,20 +147,28 @@ def compute(experiments: list[Experiment], args: argparse.Namespace) -> None:
 def render(results: Path, output: Path) -> None:
     """Render every experiment from the best profile that has all its records."""
     values: dict[str, str] = {}
+    shown: dict[str, list[Record]] = {}
     for experiment in EXPERIMENTS.values():
-        found = best_records(experiment, results)
-        if found is None:
+        for records, stale in complete_records(experiment, results):
+            renderer = Renderer(output, experiment.name, records, stale=stale)
+            try:
+                experiment.render(records, renderer)
+            except KeyError as error:
+                if not stale:
+                    raise
+                print(f"{experiment.name}: the {records[0].profile} records are too old to show (no {error})")
+                continue
+            values.update(renderer.values)
+            shown[experiment.name] = records
+            break
+        else:
             print(f"{experiment.name}: no complete set of records, nothing to show")
-            continue
-        records, stale = found
-        renderer = Renderer(output, experiment.name, records, stale=stale)
-        experiment.render(records, renderer)
-        values.update(renderer.values)
     write_values(output, values)
+    write_ledger(output, CLAIMS, shown)
 
 
-def best_records(experiment: Experiment, results: Path) -> tuple[list[Record], bool] | None:
-    """Return the records of the largest complete profile, and whether any of them is stale."""
+def complete_records(experiment: Experiment, results: Path) -> Iterator[tuple[list[Record], bool]]:
+    """Yield the records of each complete profile, the largest first, and whether any of them is stale."""
     for profile in reversed(PROFILES):
         found = [
             cell_status(experiment, profile, cell, config, results)
@@ -166,8 +176,7 @@ def best_records(experiment: Experiment, results: Path) -> tuple[list[Record], b
         ]
         records = [record for _, record in found if record is not None]
         if len(records) == len(found):
-            return records, any(state == "stale" for state, _ in found)
-    return None
+            yield records, any(state == "stale" for state, _ in found)
 
 
 def print_status(experiments: list[Experiment], args: argparse.Namespace) -> int:

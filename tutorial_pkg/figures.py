@@ -137,9 +137,10 @@ def provenance_line(records: Sequence[Record], *, stale: bool = False) -> str:
     return line + (" · <b>stale</b>: the code has changed since" if stale else "")
 
 
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table, the first column left-aligned and the others right-aligned."""
-    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, num_text_columns: int = 1) -> str:
+    """Return a Markdown table: the first columns, of text, left-aligned and those of numbers right-aligned."""
+    alignment = ["---" if i < num_text_columns else "---:" for i in range(len(header))]
+    lines = [header, alignment, *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

@@ -3,7 +3,17 @@
 To add an experiment: write its module with an `EXPERIMENT`, add it here, show its fragments on a page.
 """
 
-from tutorial_pkg.experiments import conventions, figure7, figures1_2, table1, table2, tables3_4, transfer_curve, units
+from tutorial_pkg.experiments import (
+    conventions,
+    figure7,
+    figures1_2,
+    kernel_machine,
+    table1,
+    table2,
+    tables3_4,
+    transfer_curve,
+    units,
+)
 from tutorial_pkg.experiments.base import PROFILES, Context, Experiment, Result, run_cell
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -17,6 +27,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         tables3_4,
         transfer_curve,
         figure7,
+        kernel_machine,
     )
 }
 

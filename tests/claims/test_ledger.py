@@ -1,0 +1,107 @@
+"""The ledger answers every claim, from records alone, and can say no."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.test_records import make_record
+from tutorial_pkg.claims import CLAIMS, Claim, Verdict, judge, write_ledger
+from tutorial_pkg.claims.base import graded
+from tutorial_pkg.claims.rendering import at_a_glance, ledger
+from tutorial_pkg.experiments import EXPERIMENTS
+
+EXPECTED = {
+    *("U1", "U2", "U3", "U4", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "T1", "T2", "T3", "T4", "T5", "T6", "T7"),
+    *("A1", "A2", "A3", "A4", "S1", "S2", "S3", "S4", "S5", "Q1", "Q2", "D1"),
+}
+BY_ID = {claim.id: claim for claim in CLAIMS}
+
+
+def table1_record(name="softmax1", **values):
+    defaults = {
+        "train_error": 0.067,
+        "test_error": 0.074,
+        "num_attacked": 100,
+        "success_targeted": 1.0,
+        "success_nearest": 1.0,
+        "distortion_random_target_mean": 0.05,
+        "distortion_random_target_rms": 0.06,
+        "distortion_penalty_mean": 0.0505,
+        "distortion_nearest_max": 0.09,
+    }
+    return make_record(
+        experiment="table1",
+        profile="laptop",
+        config={"name": name, "seed": 0},
+        values={**defaults, **values},
+        arrays={"nearest_rms": np.array([0.02, 0.09], dtype=np.float32)},
+    )
+
+
+def test_every_claim_of_the_paper_is_in_the_ledger_once():
+    assert len(CLAIMS) == len(BY_ID)
+    assert set(BY_ID) == EXPECTED
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_claims_are_complete(claim, repository):
+    assert claim.statement.endswith(".")
+    assert claim.decided_by
+    assert set(claim.experiments) <= set(EXPERIMENTS), "a claim rests on an experiment that is not registered"
+    if claim.page:
+        assert (repository / "docs" / claim.page).is_file()
+    if claim.judge is not None:
+        assert claim.experiments
+        assert claim.page
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_without_records_nothing_is_decided(claim):
+    verdict = judge(claim, {})
+    assert verdict.status == "not run"
+
+
+@pytest.mark.parametrize(
+    ("claim", "good", "bad"),
+    [
+        ("B1", {}, {"success_targeted": 0.5}),
+        ("B5", {}, {"distortion_penalty_mean": 0.2}),
+        ("B7", {}, {"test_error": 0.2}),
+    ],
+)
+def test_verdicts_follow_the_numbers(claim, good, bad):
+    assert judge(BY_ID[claim], {"table1": [table1_record(**good)]}).status == "holds"
+    assert judge(BY_ID[claim], {"table1": [table1_record(**bad)]}).status == "does not hold"
+
+
+def test_one_far_image_is_enough_against_each_sample():
+    record = table1_record()
+    assert judge(BY_ID["B2"], {"table1": [record]}).status == "holds"
+    far = replace(record, arrays={"nearest_rms": np.array([0.02, 0.02, 0.3])})
+    assert judge(BY_ID["B2"], {"table1": [far]}).status == "holds in part"
+
+
+def test_graded():
+    assert graded(True, True) == "holds"
+    assert graded(False, True) == "holds in part"
+    assert graded(False, False) == "does not hold"
+
+
+def test_pages(tmp_path):
+    claims = [
+        Claim("U1", "3", "One.", "a test", ("toy",), "sections/units.py", lambda r: Verdict("holds", "1 of 1")),
+        Claim("T2", "4.2", "Two.", "another"),
+    ]
+    records = {"toy": [make_record(experiment="toy")]}
+    full = ledger(claims, records)
+    assert re.search(r"### U1\. One\. \{ #u1", full)
+    assert "✔ holds** 1 of 1" in full
+    assert "○ not run" in full
+    glance = at_a_glance(claims, records)
+    assert "Of 2 claims" in glance
+    assert "holds on digits" in glance
+    assert "Two." not in glance
+    write_ledger(tmp_path, claims, records)
+    assert (tmp_path / "claims" / "ledger.md").read_text() == full

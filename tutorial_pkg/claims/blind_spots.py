@@ -1,0 +1,180 @@
+"""The claims of section 4: adversarial examples exist, near every image, for every model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tutorial_pkg import paper
+from tutorial_pkg.claims.base import Claim, Records, Verdict, graded
+from tutorial_pkg.records import Record
+
+
+def values_by_name(records: Sequence[Record]) -> dict[str, list[Mapping]]:
+    """Group the values of Table 1's records by model: one entry a seed."""
+    groups: dict[str, list[Mapping]] = {}
+    for record in records:
+        groups.setdefault(record.config["name"], []).append(record.values)
+    return groups
+
+
+def _every_model_can_be_fooled(records: Records) -> Verdict:
+    values = [v for group in values_by_name(records["table1"]).values() for v in group]
+    success = [min(v["success_targeted"], v["success_nearest"]) for v in values]
+    largest = max(v["distortion_nearest_max"] for v in values)
+    attacked = sum(v["num_attacked"] for v in values)
+    return Verdict(
+        graded(min(success) == 1, min(success) > 0.99),
+        f"success {100 * min(success):.2f} % at worst over {len(values)} networks and {attacked:,} images; "
+        f"largest distortion to the nearest class {largest:.3f}",
+    )
+
+
+def _close_for_each_sample(records: Records) -> Verdict:
+    rms = np.concatenate([record.arrays["nearest_rms"] for record in records["table1"]])
+    fraction = float((rms < 0.1).mean())
+    success = min(record.values["success_nearest"] for record in records["table1"])
+    return Verdict(
+        graded(success == 1 and fraction == 1, success > 0.99 and fraction > 0.5),
+        f"success {100 * success:.2f} % at worst; {100 * fraction:.1f} % of all images have an adversarial example "
+        f"within a distortion of 0.1; median {np.median(rms):.3f}, 99th percentile {np.quantile(rms, 0.99):.3f}, "
+        f"largest {rms.max():.3f}",
+    )
+
+
+def _penalty_close_to_minimum(records: Records) -> Verdict:
+    ratios = {
+        name: float(np.mean([v["distortion_penalty_mean"] / v["distortion_random_target_mean"] for v in group]))
+        for name, group in values_by_name(records["table1"]).items()
+    }
+    worst = max(ratios, key=lambda name: ratios[name])
+    return Verdict(
+        graded(ratios[worst] < 1.02, ratios[worst] < 1.25),
+        f"the penalised minimiser is {100 * (min(ratios.values()) - 1):.1f} % to {100 * (ratios[worst] - 1):.1f} % "
+        f"farther away than the minimum (most for {worst})",
+    )
+
+
+def _linear_with_heavy_decay(records: Records) -> Verdict:
+    group = values_by_name(records["table1"])["softmax3"]
+    success = min(v["success_targeted"] for v in group)
+    mean = float(np.mean([v["distortion_random_target_rms"] for v in group]))
+    return Verdict(
+        graded(success == 1, success > 0.9),
+        f"success {100 * success:.1f} % on softmax with λ = 1, distortion {mean:.3f} (r.m.s., random target; paper "
+        f"{paper.TABLE1['softmax3'][2]:g})",
+    )
+
+
+def _table1_reproduced(records: Records) -> Verdict:
+    gaps = []
+    for name, group in values_by_name(records["table1"]).items():
+        train, test, _ = paper.TABLE1[name]
+        mean_train = 100 * float(np.mean([v["train_error"] for v in group]))
+        mean_test = 100 * float(np.mean([v["test_error"] for v in group]))
+        gaps.append((name, abs(mean_train - train), abs(mean_test - test)))
+    close = [name for name, train, test in gaps if train <= 0.5 and test <= 0.3]
+    return Verdict(
+        graded(len(close) == len(gaps), len(close) >= len(gaps) / 2),
+        f"{len(close)} of {len(gaps)} models within 0.5 points of the training and 0.3 of the test error; largest gap "
+        f"{max(g[1] for g in gaps):.2f} and {max(g[2] for g in gaps):.2f} points",
+    )
+
+
+def _noise_is_survived(records: Records) -> Verdict:
+    noise = {r.config["name"]: r.values["accuracy_noise"] for r in records["figure7"]}
+    adversarial = max(r.values["accuracy_adversarial"] for r in records["figure7"])
+    whole = adversarial == 0 and all(0.4 <= accuracy <= 0.6 for accuracy in noise.values())
+    listed = ", ".join(f"{name} {100 * accuracy:.0f} %" for name, accuracy in noise.items())
+    return Verdict(
+        graded(whole, adversarial == 0 and max(noise.values()) > 0.3),
+        f"right under noise of stddev 1: {listed} (paper {paper.FIGURE7['noise_accuracy']:g} %); right on adversarial "
+        f"examples: {100 * adversarial:.0f} %",
+    )
+
+
+def _smooth_classifiers_are_immune(records: Records) -> Verdict:
+    values = [record.values for record in records["kernel_machine"]]
+    fooled = [v for v in values if v["success"] > 0.5 and v["distortion_mean"] < 0.1]
+    listed = ", ".join(
+        f"γ = {r.config['gamma']:g}: {100 * r.values['success']:.0f} % at a mean of {r.values['distortion_mean']:.3f}"
+        for r in records["kernel_machine"]
+    )
+    return Verdict(
+        graded(not fooled, len(fooled) < len(values)),
+        f"success of the attack to the nearest class, {listed}; under noise of that distortion "
+        f"{100 * max(v['error_under_noise'] for v in values):.1f} % go wrong at most",
+    )
+
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        "B1",
+        "4",
+        "Small perturbations found by optimisation change the class of a correctly classified image.",
+        "holds when the attack succeeds on every correctly classified image, targeted and untargeted, for every model",
+        ("table1",),
+        "sections/minimum_distortion.py",
+        _every_model_can_be_fooled,
+    ),
+    Claim(
+        "B2",
+        "4.2",
+        "For every network and each sample there is an adversarial example that is very close and hard to see.",
+        "holds when every image of every model has one within a distortion of 0.1, the noise the paper calls harmless; "
+        "in part when most have",
+        ("table1",),
+        "sections/minimum_distortion.py",
+        _close_for_each_sample,
+    ),
+    Claim(
+        "B4",
+        "4",
+        "A smooth classifier, such as a kernel machine, cannot have adversarial examples.",
+        "does not hold when most images of each of three Gaussian kernel machines have one at a mean distortion below "
+        "0.1; in part when one of the machines resists",
+        ("kernel_machine",),
+        "sections/minimum_distortion.py",
+        _smooth_classifiers_are_immune,
+    ),
+    Claim(
+        "B5",
+        "4.1",
+        "The line search over c with box-constrained L-BFGS approximates D(x, l).",
+        "holds when the penalised minimiser is on average within 2 % of the best minimum known, for every model; in "
+        "part within 25 %",
+        ("table1",),
+        "sections/minimum_distortion.py",
+        _penalty_close_to_minimum,
+    ),
+    Claim(
+        "B6",
+        "4.2",
+        "Even a linear model with λ = 1 can be attacked.",
+        "holds when every correctly classified image can be moved to a random other class",
+        ("table1",),
+        "sections/framework.py",
+        _linear_with_heavy_decay,
+    ),
+    Claim(
+        "B7",
+        "4.2",
+        "Table 1's errors.",
+        "holds when each model is within 0.5 points of the paper's training and 0.3 of its test error; in part when "
+        "half of them are",
+        ("table1",),
+        "sections/framework.py",
+        _table1_reproduced,
+    ),
+    Claim(
+        "B8",
+        "4.2",
+        "Noise of stddev 1 makes digits unreadable and half are still classified right; adversarial ones never are.",
+        "holds when both of Figure 7's models are right on 40 to 60 % of noisy digits and on no adversarial one; in "
+        "part when one is above 30 %",
+        ("figure7",),
+        "sections/minimum_distortion.py",
+        _noise_is_survived,
+    ),
+)

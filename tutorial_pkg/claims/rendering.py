@@ -1,0 +1,89 @@
+"""The ledger as Markdown: in full for its own page, at a glance for the home page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from tutorial_pkg.claims.base import Claim, Records, Status, judge
+from tutorial_pkg.figures import markdown_table, write_if_changed
+
+MARKS: dict[Status, str] = {
+    "holds": "✔ holds",
+    "holds in part": "◐ holds in part",
+    "does not hold": "✘ does not hold",
+    "not run": "○ not run",
+}
+SECTIONS = {
+    "U": "What units mean (§3)",
+    "B": "Blind spots (§4)",
+    "T": "Transfer (§4.2)",
+    "A": "Adversarial training (§4.2)",
+    "S": "Spectral analysis (§4.3)",
+    "Q": "Natural images (§4.2)",
+    "D": "Discussion (§5)",
+}
+
+
+def write_ledger(root: Path, claims: Sequence[Claim], records: Records) -> None:
+    """Write `claims/ledger.md` and `claims/at_a_glance.md` below the folder of generated fragments."""
+    folder = root / "claims"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_if_changed(folder / "ledger.md", ledger(claims, records))
+    write_if_changed(folder / "at_a_glance.md", at_a_glance(claims, records))
+
+
+def ledger(claims: Sequence[Claim], records: Records) -> str:
+    """Return every claim with its verdict, numbers, predicate and place, in sections."""
+    parts = []
+    for letter, title in SECTIONS.items():
+        chosen = [claim for claim in claims if claim.id[0] == letter]
+        if not chosen:
+            continue
+        parts.append(f"## {title}\n")
+        parts.extend(_entry(claim, records) for claim in chosen)
+    return "\n".join(parts)
+
+
+def at_a_glance(claims: Sequence[Claim], records: Records) -> str:
+    """Return the count of verdicts and a line for each claim that was decided."""
+    verdicts = [(claim, judge(claim, records)) for claim in claims]
+    counts = Counter(verdict.status for _, verdict in verdicts)
+    summary = " · ".join(f"**{counts[status]}** {MARKS[status]}" for status in MARKS if counts[status])
+    rows = [
+        [
+            f"[{claim.id}](claims.md#{claim.id.lower()})",
+            claim.statement,
+            MARKS[verdict.status] + " on digits" * ("quick" in _profiles(claim, records)),
+        ]
+        for claim, verdict in verdicts
+        if verdict.status != "not run"
+    ]
+    table = markdown_table(["", "the paper says", "here"], rows, num_text_columns=3) if rows else ""
+    return f"Of {len(claims)} claims: {summary}.\n\n{table}\n"
+
+
+def _entry(claim: Claim, records: Records) -> str:
+    verdict = judge(claim, records)
+    kind = verdict.status.replace(" ", "-")
+    profiles = _profiles(claim, records)
+    lines = [
+        f"### {claim.id}. {claim.statement} {{ #{claim.id.lower()} .claim }}",
+        "",
+        f'<p class="verdict {kind}" markdown="span">**{MARKS[verdict.status]}** {verdict.numbers}.</p>',
+        "",
+        f"- *Decided by:* {claim.decided_by}.",
+        f"- *In the paper:* section {claim.section}.",
+    ]
+    if claim.page:
+        lines.append(
+            f"- *Evidence:* [{claim.page.split('/')[-1].removesuffix('.py').replace('_', ' ')}]({claim.page})."
+        )
+    if profiles:
+        lines.append(f"- *Records:* {', '.join(claim.experiments)}, profile {', '.join(profiles)}.")
+    return "\n".join(lines) + "\n"
+
+
+def _profiles(claim: Claim, records: Records) -> list[str]:
+    return sorted({record.profile for name in claim.experiments for record in records.get(name, ())})
