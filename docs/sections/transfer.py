@@ -31,35 +31,45 @@
 # 8×8 digits, and examples for each of them. Every model is asked for the same class on the same image.
 
 # %%
-import matplotlib.pyplot as plt
-import torch
-from scipy.stats import binom
+from itertools import permutations
 
-from tutorial_pkg import paper
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
 from tutorial_pkg.attacks import minimum_distortion
 from tutorial_pkg.data import load_digits
 from tutorial_pkg.training import TABLE1_RECIPES, train
-from tutorial_pkg.transfer import Rate, amplify, perturbation_cosine, reach, same_norm_noise, transfer_table
+from tutorial_pkg.transfer import amplify, same_norm_noise, transfer_table
 
 digits = load_digits()
 names = ("softmax1", "softmax3", "N100-100-10")
-models = {name: train(TABLE1_RECIPES[name].shortened(60), digits, seed=0)[0] for name in names}
+models = {}
+for name in names:
+    models[name], _ = train(TABLE1_RECIPES[name].shortened(60), digits, seed=0)
 
 generator = torch.Generator().manual_seed(0)
 inputs, labels = digits.test_inputs[:200], digits.test_labels[:200]
-targets = (labels + torch.randint(1, 10, labels.shape, generator=generator)) % 10
-adv_inputs = {name: minimum_distortion(model, inputs, targets=targets).adv_inputs for name, model in models.items()}
+shift = torch.randint(1, 10, labels.shape, generator=generator)
+targets = (labels + shift) % 10
 
-noise = {f"noise {name}": same_norm_noise(inputs, adv, generator=generator) for name, adv in adv_inputs.items()}
-table = transfer_table(models, inputs, labels=labels, examples=adv_inputs | noise)
-print("error, %".ljust(20), *(name.rjust(12) for name in names))
+adv_inputs, noise = {}, {}
+for name, model in models.items():
+    adv = minimum_distortion(model, inputs, targets=targets).adv_inputs
+    adv_inputs[name] = adv
+    noise[f"noise {name}"] = same_norm_noise(inputs, adv, generator=generator)
+
+examples = adv_inputs | noise
+table = transfer_table(models, inputs, labels=labels, examples=examples)
+print("error, %".ljust(18), *(f"{name:>12}" for name in names))
 for row in table.rows:
-    print(row.ljust(20), *(f"{100 * table.of_correct(row, name).fraction:12.1f}" for name in names))
+    errors = [100 * table.of_correct(row, name).fraction for name in names]
+    print(f"{row:18}", *(f"{error:12.1f}" for error in errors))
 
 # %% [markdown]
-# The columns are the target models. Noise is harmless; examples are not, but they carry over unequally. The examples made
-# for the strongly regularised `softmax3` fool the network far more often than the other way round. That asymmetry is in
-# the paper's Table 2 too, and below we come to where it comes from.
+# The columns are the target models. Noise is harmless and examples are not, but they carry over unequally: those made for
+# the strongly regularised `softmax3` fool the network far more often than the other way round. The paper's Table 2 has
+# the same asymmetry. We come to its reason below.
 #
 # ## Across models: Table 2
 #
@@ -90,37 +100,44 @@ for row in table.rows:
 # | N100-100-10 | {{ table2.autoencoder_minus.N100-100-10 }} |
 # | N200-200-10 | {{ table2.autoencoder_minus.N200-200-10 }} |
 #
-# The column of softmax3 shows why the reading matters: most of the errors that it makes on altered images it made before
-# they were altered.
+# A negative number means that the autoencoder is the more resilient. Softmax3 is where the reading matters: in Table 2 its
+# column looks poor, but it errs nearly as often on images that nobody altered.
 #
 # ## How many images did the paper use?
 #
-# It does not say, but its numbers do. A percentage measured on $N$ images is a multiple of $100/N$. We ask for every $N$
-# how many of the percentages that are printed with a decimal, in Table 2 and in the upper part of Table 4, are such
-# multiples after rounding, and compare with what chance would give.
+# It does not say, but its numbers do. A percentage measured on $N$ images is a multiple of $100/N$. For every $N$ we count
+# the percentages printed with a decimal, in Table 2 and the upper part of Table 4, that are such multiples once
+# rounded, and compute the probability of as many by chance.
 
 # %%
-printed = [value for row in [*paper.TABLE2.values(), *list(paper.TABLE4.values())[:3]] for value in row]
-printed = [value for value in printed if value % 1]
+from scipy.stats import binom
+
+from tutorial_pkg import paper
+from tutorial_pkg.transfer import Rate
+
+rows = [*paper.TABLE2.values(), *list(paper.TABLE4.values())[:3]]
+printed = [value for row in rows for value in row if value % 1]
 
 
-def explained(num_images: int) -> int:
-    """How many printed percentages are multiples of 100 / num_images, rounded as they are printed."""
-    digits_after_point = [len(f"{value:g}".split(".")[1]) for value in printed]
-    nearest = [100 * round(value * num_images / 100) / num_images for value in printed]
-    return sum(abs(n - v) <= 0.5 * 10**-d + 1e-9 for n, v, d in zip(nearest, printed, digits_after_point, strict=True))
+def is_multiple(value: float, size: int) -> bool:
+    """Whether a number of images out of `size` is printed as this percentage."""
+    decimals = len(f"{value:g}".split(".")[1])
+    nearest = 100 * round(value * size / 100) / size
+    return abs(nearest - value) <= 0.5 * 10**-decimals + 1e-9
 
 
-# Printed to 0.1 %, a random percentage is within rounding of one of N + 1 multiples with probability about N / 1000.
-by_chance = {size: binom.sf(explained(size) - 1, len(printed), size / 1000) for size in range(20, 1000)}
-for size in sorted(by_chance, key=by_chance.__getitem__)[:3]:
-    print(f"N = {size}: explains {explained(size)} of {len(printed)}; by chance with probability {by_chance[size]:.0e}")
+# Rounded to 0.1 %, the multiples of 1/N are about N of 1000 percentages.
+total = len(printed)
+count = {n: sum(is_multiple(v, n) for v in printed) for n in range(20, 1000)}
+chance = {n: binom.sf(k - 1, total, n / 1000) for n, k in count.items()}
+for n in sorted(chance, key=chance.__getitem__)[:3]:
+    print(f"N = {n}: {count[n]} of {total}, by chance with {chance[n]:.0e}")
 low, high = Rate(15, 256).interval()
-print(f'"5.9 %" would be 15 of 256 images, 95 % interval {100 * low:.1f} to {100 * high:.1f} %')
+print(f"15 of 256 is printed as 5.9 %, known to {100 * low:.1f} … {100 * high:.1f} %")
 
 # %% [markdown]
-# So it was 256 images, most likely. This is an inference, but it has consequences: the paper's cells are
-# uncertain by several points, and the bars around them in our figures are drawn for 256 images.
+# So it was 256 images, most likely. This is an inference, but a consequential one: the paper's cells are uncertain by
+# several points, and our figures draw their bars for 256 images.
 #
 # ## Across training sets: Tables 3 and 4
 #
@@ -142,10 +159,10 @@ print(f'"5.9 %" would be 15 of 256 images, 95 % interval {100 * low:.1f} to {100
 # **Do they lose much by the change of the training set?** The paper says that "their effectiveness decreases
 # considerably". Compared with the 100 % on the model they were made for it does. But that comparison changes the model
 # along with its training set. The one that isolates the training set is between two other models, one trained on the
-# same half and one on the other: {{ tables3_4.same_set.minimum }} against {{ tables3_4.other_set.minimum }}, and
-# stretched to 0.1 {{ tables3_4.same_set.amplified }} against {{ tables3_4.other_set.amplified }}. The
-# difference, on the images that all models had right, with its 95 % interval over images, for each of the
-# {{ tables3_4.num_splits }} splits:
+# same half and one on the other: {{ tables3_4.same_set.minimum }} against {{ tables3_4.other_set.minimum }}; with
+# perturbations stretched to 0.1, {{ tables3_4.same_set.amplified }} against {{ tables3_4.other_set.amplified }}. For each
+# of the {{ tables3_4.num_splits }} splits, same half minus other half, on the images that all models had right and with a
+# 95 % interval over images:
 #
 # - smallest perturbations: {{ tables3_4.same_minus_other.minimum }}
 # - stretched to 0.1: {{ tables3_4.same_minus_other.amplified }}
@@ -177,19 +194,18 @@ print(f'"5.9 %" would be 15 of 256 images, 95 % interval {100 * low:.1f} to {100
 # it is a good guide:
 
 # %%
-for source in names:
-    for target in names:
-        if source == target:
-            continue
-        covered = reach(inputs, adv_inputs[source], adv_inputs[target])
-        cosine = perturbation_cosine(inputs, adv_inputs[source], adv_inputs[target])
-        with torch.no_grad():
-            arrived = models[target](adv_inputs[source]).argmax(1) == targets
-        print(
-            f"{source:>12} → {target:<12} cosine {cosine.nanmean():.2f}, median reach {covered.nanmedian():.2f}: "
-            f"{int(arrived[covered < 1].sum()):2d} of {int((covered < 1).sum()):3d} short of 1 arrive, "
-            f"{int(arrived[covered >= 1].sum()):3d} of {int((covered >= 1).sum()):3d} others do"
-        )
+from tutorial_pkg.transfer import perturbation_cosine, reach
+
+print(f"{'':28} cosine  reach   moved to the class, reach < 1 | ≥ 1")
+for source, target in permutations(names, 2):
+    pair = adv_inputs[source], adv_inputs[target]
+    cosine = perturbation_cosine(inputs, *pair).nanmean()
+    covered = reach(inputs, *pair)
+    with torch.no_grad():
+        moved = models[target](adv_inputs[source]).argmax(1) == targets
+    short = covered < 1
+    groups = [f"{moved[g].sum():4} of {g.sum():3}" for g in (short, ~short)]
+    print(f"{source:>12} → {target:12} {cosine:7.2f} {covered.nanmedian():6.2f}", " " * 13, *groups)
 
 # %% [markdown]
 # Over the pairs of the six models, the rank correlation of transfer with the cosine is {{ transfer_curve.cosine.rho }}, with
@@ -199,18 +215,20 @@ for source in names:
 #
 # --8<-- "transfer_curve/pairs.md"
 #
-# Thus the asymmetry of Table 2: it takes a longer perturbation to fool a model with much weight decay, and the longer
-# one goes further past other models' boundaries. How well an attack carries over says as much about the length
-# of its perturbations as about their direction, and a table that compares sources at their own smallest distortions
-# mixes the two. Here all three are stretched to the same distortion:
+# This is where much of the asymmetry of Table 2 comes from. A model with much weight decay takes a longer perturbation to
+# fool, and a longer one goes further past other models' boundaries. A table that takes every source at its own smallest
+# distortion mixes the length of the perturbations with their direction. Here all are stretched to the same
+# distortion; what differs now is due to the direction:
 
-# %% alt="Three lines, one a source model: errors of the other two models against distortion" caption="Errors of the other two models against the distortion to which all perturbations are stretched, on the 8×8 digits."
+# %% alt="Three rising lines, one a source model: errors of the other two models against distortion" caption="Errors of the other two models against the distortion that all perturbations are stretched to, on the 8×8 digits."
 stddevs = (0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2)
 for source in names:
-    stretched = {f"{s}": amplify(inputs, adv_inputs[source], stddev=s) for s in stddevs}
+    adv = adv_inputs[source]
+    stretched = {str(s): amplify(inputs, adv, stddev=s) for s in stddevs}
     table = transfer_table(models, inputs, labels=labels, examples=stretched)
-    errors = [sum(table.of_correct(f"{s}", name).fraction for name in names if name != source) / 2 for s in stddevs]
-    plt.plot(stddevs, [100 * error for error in errors], marker=".", label=f"made for {source}")
+    others = [name for name in names if name != source]
+    errors = [[table.of_correct(row, g).fraction for g in others] for row in stretched]
+    plt.plot(stddevs, 100 * np.mean(errors, axis=1), ".-", label=f"made for {source}")
 plt.xlabel("distortion")
 plt.ylabel("error of the others, %")
 plt.legend()
@@ -245,7 +263,7 @@ plt.show()
 # classifiers they could only query, by way of a substitute. On ImageNet,
 # [Liu et al. (2017)](../references.md#liu2017) saw that untargeted examples carry over easily and targeted ones hardly
 # ever, unless they are made for several models at once. [Tramèr et al. (2017)](../references.md#tramer2017) counted
-# dozens of orthogonal adversarial directions, many of them shared, measured that two models' boundaries are closer to
+# about 25 orthogonal directions that fool two models at once, measured that two models' boundaries are closer to
 # each other than to the data, and built a task on which examples do *not* carry over, so that transfer is no
 # law. [Ilyas et al. (2019)](../references.md#ilyas2019) showed that perturbations hold patterns that predict the class in
 # unaltered images too. Training sets drawn from one source share these patterns, which is why examples carry over

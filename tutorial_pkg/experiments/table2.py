@@ -16,7 +16,7 @@ from tutorial_pkg.attacks import gaussian_noise, minimum_distortion
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.targets import random_other_classes
 from tutorial_pkg.experiments.transfer_cells import (
-    beside_paper,
+    beside,
     cells_figure,
     interval,
     mean_rate,
@@ -176,15 +176,15 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             [
                 label,
                 *(
-                    beside_paper(mean_rate(records, row, column), paper.TABLE2[row][j])
+                    beside(f"{100 * mean_rate(records, row, column):.1f}", f"{paper.TABLE2[row][j]:g}", below=True)
                     for j, column in enumerate(MODELS)
                 ),
-                f"{distortion[row]} <small>({printed[row]:g})</small>" if row in distortion else row[9:],
+                beside(distortion[row], f"{printed[row]:g}", below=True) if row in MODELS else "",
             ]
             for row, label in rows.items()
         ],
         caption="**Table 2.** Error, in %, of the column's model on training images distorted for the row's: "
-        f"ours <small>(the paper's)</small>, over all {records[0].values['num_images']:,} images.",
+        f"ours (the paper's), over all {records[0].values['num_images']:,} images.",
     )
     output.figure(
         "cells",
@@ -199,15 +199,18 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             [
                 rows[row],
                 *(
-                    f"{100 * mean_rate(records, row, column, 'correct'):.1f} "
-                    f"<small>({100 * mean_rate(records, noise_row(row), column, 'correct'):.1f})</small>"
+                    beside(
+                        f"{100 * mean_rate(records, row, column, 'correct'):.1f}",
+                        f"{100 * mean_rate(records, noise_row(row), column, 'correct'):.1f}",
+                        below=True,
+                    )
                     for column in MODELS
                 ),
             ]
             for row in MODELS
         ],
         caption="**What noise does not explain.** Error, in %, over the images that the column's model had right: "
-        "adversarial examples <small>(noise of the same norms)</small>.",
+        "adversarial examples (noise of the same norms).",
     )
     _offer_values(records, output)
 
@@ -236,8 +239,8 @@ def _offer_values(records: Sequence[Record], output: Renderer) -> None:
     output.value("widest_interval", f"± {100 * widest:.1f}")
     for other in MODELS:
         if other != AUTOENCODER:
-            found = records[0].values["autoencoder_minus"][other]
-            output.value(f"autoencoder_minus.{other}", points(found))
+            found = [record.values["autoencoder_minus"][other] for record in records]
+            output.value(f"autoencoder_minus.{other}", "; ".join(map(points, found)))
 
 
 CONFIGS = {

@@ -14,7 +14,7 @@ from tutorial_pkg.data import split_halves
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.targets import random_other_classes
 from tutorial_pkg.experiments.transfer_cells import (
-    beside_paper,
+    beside,
     cells_figure,
     mean_rate,
     mean_with_interval,
@@ -165,7 +165,7 @@ def _p_values(table: TransferTable, suffix: str, control: str) -> dict[str, dict
 
 def render(records: Sequence[Record], output: Renderer) -> None:
     """Write both tables beside the paper's, a figure of Table 4, and the numbers that the prose quotes."""
-    models = list(records[0].config["recipes"])
+    models = [name for name in (*MODELS, RESTART) if name in records[0].config["recipes"]]
     distortion = {name: [record.values["distortion"][name] for record in records] for name in models}
     table3 = []
     for name in models:
@@ -177,7 +177,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         table3.append(
             [
                 f"{name} ({records[0].config['recipes'][name]['model']}, {TRAINED_ON[name]})",
-                *(f"{text} <small>({printed[j]:g})</small>" if printed else text for j, text in enumerate(ours)),
+                *(beside(text, f"{printed[j]:g}", below=True) if printed else text for j, text in enumerate(ours)),
             ]
         )
     splits = f"mean{' ± standard deviation' * (len(records) > 1)} over {len(records)} splits"
@@ -186,7 +186,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         ["model", "error on P1", "error on P2", "error on test", "distortion"],
         table3,
         caption=f"**Table 3.** Errors in % on undistorted images, and mean distortion of test images: ours, {splits} "
-        "<small>(the paper's)</small>.",
+        "(the paper's).",
     )
     rows = {name: f"for {name}" for name in MODELS} | {"gaussian-0.06": "Gaussian, 0.06"}
     rows |= {f"{name} amplified": f"for {name}, to 0.1" for name in MODELS} | {"gaussian-0.1": "Gaussian, 0.1"}
@@ -197,14 +197,14 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             [
                 label,
                 *(
-                    beside_paper(mean_rate(records, row, column), paper.TABLE4[row][j])
+                    beside(f"{100 * mean_rate(records, row, column):.1f}", f"{paper.TABLE4[row][j]:g}")
                     for j, column in enumerate(MODELS)
                 ),
             ]
             for row, label in rows.items()
         ],
         caption="**Table 4.** Error, in %, of the column's model on test images distorted for the row's: ours "
-        f"<small>(the paper's)</small>, over {records[0].values['num_images']:,} images and {len(records)} splits.",
+        f"(the paper's), over {records[0].values['num_images']:,} images and {len(records)} splits.",
     )
     output.figure(
         "cells",
@@ -241,7 +241,7 @@ def _offer_values(records: Sequence[Record], output: Renderer) -> None:
 
 
 CONFIGS = {
-    "quick": Config(dataset="digits", num_images=100, restart=True, max_iter=60),
+    "quick": Config(dataset="digits", num_images=100, restart=True, max_iter=40),
     "laptop": Config(),
 }
 CONFIGS["paper"] = replace(CONFIGS["laptop"], num_images=None, num_splits=5, restart=True)

@@ -16,6 +16,7 @@ from scipy.stats import spearmanr
 from tutorial_pkg.experiments import table2
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.table2 import MODELS, attack_every_model
+from tutorial_pkg.experiments.transfer_cells import beside
 from tutorial_pkg.figures import INK, SERIES, STYLE, Renderer, percent
 from tutorial_pkg.records import Record
 from tutorial_pkg.transfer import perturbation_cosine, reach, same_norm_noise, transfer_table
@@ -145,13 +146,13 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             [
                 source,
                 *(
-                    "" if i == j else f"{median_reach[i, j]:.2f} <small>({cosine[i, j]:.2f})</small>"
+                    "" if i == j else beside(f"{median_reach[i, j]:.2f}", f"{cosine[i, j]:.2f}")
                     for j in range(len(MODELS))
                 ),
             ]
             for i, source in enumerate(MODELS)
         ],
-        caption="**Direction and distance.** Median reach <small>(mean cosine)</small> of the row's perturbations "
+        caption="**Direction and distance.** Median reach (mean cosine) of the row's perturbations "
         "with those of the column's model, for the same image and the same class.",
     )
     one, two = factors.index(1.0), factors.index(2.0)
