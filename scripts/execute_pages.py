@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import jupytext
 import nbformat
@@ -133,17 +134,18 @@ def executed(path: Path, timeout: int = 300) -> NotebookNode:
 def execute(notebook: NotebookNode, timeout: int = 300) -> NotebookNode:
     """Execute a notebook in place, with figures as SVG of reproducible bytes."""
     notebook.cells.insert(0, nbformat.v4.new_code_cell(SETUP, id="setup"))
-    client = NotebookClient(
-        notebook,
-        timeout=timeout,
-        kernel_name="python3",
-        force_raise_errors=True,
-        resources={"metadata": {"path": str(ROOT)}},
-        extra_arguments=["--HistoryManager.enabled=False"],
-        config=Config(KernelManager={"transport": "ipc"}),  # sockets that only this user can read
-    )
     try:
-        client.execute(env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"})
+        # Sockets in a folder of their own: only this user can read them, and no two kernels share any.
+        with TemporaryDirectory(prefix="page-") as folder:
+            NotebookClient(
+                notebook,
+                timeout=timeout,
+                kernel_name="python3",
+                force_raise_errors=True,
+                resources={"metadata": {"path": str(ROOT)}},
+                extra_arguments=["--HistoryManager.enabled=False"],
+                config=Config(KernelManager={"transport": "ipc", "connection_file": f"{folder}/kernel.json"}),
+            ).execute(env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"})
     finally:
         del notebook.cells[0]
     return notebook

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import execute_pages
@@ -95,3 +96,13 @@ def test_key_depends_on_the_code_that_a_page_uses_and_on_no_other() -> None:
     whole = package_key("from tutorial_pkg import data")
     assert whole == package_key("import tutorial_pkg.models as models")
     assert whole != package_key("from tutorial_pkg.attacks import minimum_distortion")  # not the module of that name
+
+
+def test_kernels_side_by_side_share_nothing() -> None:
+    def answer(number: int) -> str:
+        source = f"import time; time.sleep(1); print({number})"
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+        return execute(notebook).cells[0].outputs[0].text
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(answer, range(4))) == ["0\n", "1\n", "2\n", "3\n"]
