@@ -242,9 +242,9 @@ def _offer_values(records: Sequence[Record], output: Renderer) -> None:
 
 CONFIGS = {
     "quick": Config(dataset="digits", num_images=100, restart=True, max_iter=40),
-    "laptop": Config(),
+    "laptop": Config(restart=True, max_iter=500),
 }
-CONFIGS["paper"] = replace(CONFIGS["laptop"], num_images=None, num_splits=5, restart=True)
+CONFIGS["paper"] = replace(CONFIGS["laptop"], num_images=None, num_splits=5, max_iter=None)
 
 EXPERIMENT = Experiment(
     name="tables3_4",

@@ -31,7 +31,7 @@ class Recipe:
     convention: str = "half_sum"
     biases: str = "none"
     max_iter: int = 1000
-    pretrain_iter: int = 400
+    pretrain_iter: int = 300
 
     def shortened(self, max_iter: int) -> Recipe:
         """Return the recipe with at most this many iterations in each phase."""
