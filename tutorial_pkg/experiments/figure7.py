@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from tutorial_pkg import paper
 from tutorial_pkg.attacks import gaussian_noise, minimum_distortion
@@ -100,17 +101,10 @@ def run(config: CellConfig, context: Context) -> Result:
 def render(records: Sequence[Record], output: Renderer) -> None:
     """Draw the three panels: two models' adversarial pairs, and noise."""
     for record in records:
-        name, arrays, values = record.config["name"], record.arrays, record.values
-        pairs = [image for pair in zip(arrays["clean"], arrays["adversarial"], strict=True) for image in pair]
-        titles = [
-            text
-            for label, target in zip(arrays["labels"], arrays["targets"], strict=True)
-            for text in (str(label), f"→ {target}")
-        ]
-        half = len(pairs) // 2
+        name, values = record.config["name"], record.values
         output.figure(
             f"pairs-{name}",
-            image_grid([_as_floats(pairs[:half]), _as_floats(pairs[half:])], titles=[titles[:half], titles[half:]]),
+            pairs_figure(record),
             caption=f"**Figure 7, {PANELS[name]}.** Odd columns: test images with their class; even columns: "
             f"the nearest image that the model calls the class after the arrow, mean distortion "
             f"{values['distortion_mean']:.4f}.",
@@ -151,6 +145,19 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         caption="**Accuracy on distorted digits.** The paper gives one number for the noise and does not say "
         "for which model or whether pixels were clipped.",
     )
+
+
+def pairs_figure(record: Record) -> Figure:
+    """Draw a record's images in two rows, each next to its adversarial twin."""
+    arrays = record.arrays
+    pairs = [image for pair in zip(arrays["clean"], arrays["adversarial"], strict=True) for image in pair]
+    titles = [
+        text
+        for label, target in zip(arrays["labels"], arrays["targets"], strict=True)
+        for text in (str(label), f"→ {target}")
+    ]
+    half = len(pairs) // 2
+    return image_grid([_as_floats(pairs[:half]), _as_floats(pairs[half:])], titles=[titles[:half], titles[half:]])
 
 
 def _as_bytes(images: torch.Tensor) -> np.ndarray:

@@ -20,6 +20,7 @@ class GaussianKernelClassifier(nn.Module):
 
     centres: Tensor
     coefficients: Tensor
+    squared_norms: Tensor
 
     def __init__(
         self,
