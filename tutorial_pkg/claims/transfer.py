@@ -1,0 +1,284 @@
+"""The claims of section 4.2 on transfer, and the two that rest on noise of the same norm as control."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import binomtest
+
+from tutorial_pkg.claims.base import Claim, Records, Verdict, graded
+from tutorial_pkg.records import Record
+
+SIGNIFICANT = 0.01
+PAGE = "sections/transfer.py"
+
+
+def _off_diagonal(records: Sequence[Record], field: str) -> list[float]:
+    """Return a field's entries for every ordered pair of different models, of every record."""
+    return [
+        value
+        for record in records
+        for row, columns in record.values[field].items()
+        for column, value in columns.items()
+        if row != column
+    ]
+
+
+def _rates(records: Sequence[Record], rows: Sequence[str], columns: Sequence[str]) -> list[float]:
+    """Return error rates over the images right before, for all pairs of a row and another model's column."""
+    return [
+        record.values["errors_of_correct"][row][column] / record.values["num_correct"][column]
+        for record in records
+        for row in rows
+        for column in columns
+        if row.split(" ")[0] != column
+    ]
+
+
+def _models(records: Sequence[Record]) -> list[str]:
+    return list(records[0].values["num_correct"])
+
+
+def _transfer_across_models(records: Records) -> Verdict:
+    found = records["table2"]
+    p_values = _off_diagonal(found, "p_over_same_norm_noise")
+    share = float(np.mean([p < SIGNIFICANT for p in p_values]))
+    models = _models(found)
+    rates, noise = _rates(found, models, models), _rates(found, [f"{m} noise" for m in models], models)
+    return Verdict(
+        graded(share == 1, share >= 0.5),
+        f"more harmful than noise of the same norm (McNemar, p < {SIGNIFICANT:g}) for {100 * share:.0f} % of "
+        f"{len(p_values)} ordered pairs; error {100 * np.median(rates):.1f} % at the median against "
+        f"{100 * np.median(noise):.1f} % under that noise",
+    )
+
+
+def _noise_is_less_harmful(records: Records) -> Verdict:
+    found = records["table2"]
+    p_values = _off_diagonal(found, "p_over_gaussian-0.1")
+    share = float(np.mean([p < SIGNIFICANT for p in p_values]))
+    models = _models(found)
+    own = min(
+        record.values["errors_of_correct"][model][model] / record.values["num_correct"][model]
+        for record in found
+        for model in models
+    )
+    noise = max(
+        record.values["errors_of_correct"]["gaussian-0.1"][model] / record.values["num_correct"][model]
+        for record in found
+        for model in models
+    )
+    larger = [model for model in models if np.mean([r.values["distortion"][model]["rms"] for r in found]) > 0.1]
+    return Verdict(
+        graded(noise < 0.05 and own > 0.95 and share >= 0.5, noise < 0.2 and own > 0.95),
+        f"noise of stddev 0.1 fools a model on at most {100 * noise:.1f} % of the images it had right, its own "
+        f"examples on at least {100 * own:.1f} %; another model's examples do more harm than that noise for {100 * share:.0f} % "
+        f"of the pairs; the adversarial distortion is above 0.1 for {', '.join(larger) or 'no model'}",
+    )
+
+
+def _autoencoder_most_resilient(records: Records) -> Verdict:
+    found = records["table2"]
+    models = _models(found)
+    error = {model: float(np.mean(_rates(found, [m for m in models if m != model], [model]))) for model in models}
+    autoencoder = next(model for model in models if model.startswith("AE"))
+    highs = [gap["high"] for record in found for gap in record.values["autoencoder_minus"].values()]
+    surely = sum(high < 0 for high in highs)
+    ranked = sorted(error, key=lambda model: error[model])
+    distortions = {m: np.mean([r.values["distortion"][m]["rms"] for r in found]) for m in models if m[0] in "NA"}
+    return Verdict(
+        graded(
+            ranked[0] == autoencoder and surely == len(highs) and error[autoencoder] > 0,
+            autoencoder in ranked[:2] and error[autoencoder] > 0,
+        ),
+        f"mean error on the others' examples: {', '.join(f'{m} {100 * error[m]:.1f} %' for m in ranked)}; the "
+        f"autoencoder's is surely lower than {surely} of {len(highs)} (95 % interval); its own distortion is "
+        f"{distortions[autoencoder]:.3f}, the other networks' "
+        f"{', '.join(f'{d:.3f}' for m, d in distortions.items() if m != autoencoder)}",
+    )
+
+
+def _pairs_across_sets(records: Records) -> list[tuple[Record, str, str]]:
+    return [
+        (record, row, column)
+        for record in records["tables3_4"]
+        for row in _models(records["tables3_4"])
+        for column in _models(records["tables3_4"])
+        if (row == "M2") != (column == "M2")
+    ]
+
+
+def _rate(record: Record, row: str, column: str) -> float:
+    return float(record.values["errors_of_correct"][row][column] / record.values["num_correct"][column])
+
+
+def _transfer_across_training_sets(records: Records) -> Verdict:
+    pairs = _pairs_across_sets(records)
+    p_values = [record.values["p_over_same_norm_noise"][row][column] for record, row, column in pairs]
+    share = float(np.mean([p < SIGNIFICANT for p in p_values]))
+    rates = [_rate(*pair) for pair in pairs]
+    noise = [_rate(record, f"{row} noise", column) for record, row, column in pairs]
+    return Verdict(
+        graded(share == 1, share >= 0.5),
+        f"between models trained on disjoint halves: error {100 * min(rates):.1f} to {100 * max(rates):.1f} %, under "
+        f"noise of the same norm {100 * min(noise):.1f} to {100 * max(noise):.1f} %; significant for "
+        f"{100 * share:.0f} % of {len(pairs)} pairs",
+    )
+
+
+def _less_across_sets(records: Records) -> Verdict:
+    gaps = {
+        kind: [record.values["same_set_minus_other_set"][kind] for record in records["tables3_4"]]
+        for kind in ("minimum", "amplified")
+    }
+    positive = {kind: all(gap["low"] > 0 for gap in found) for kind, found in gaps.items()}
+    above = {kind: all(gap["mean"] > 0 for gap in found) for kind, found in gaps.items()}
+    listed = "; ".join(
+        f"{'amplified' if kind == 'amplified' else 'as they are'}: "
+        + ", ".join(f"{100 * g['mean']:.1f} [{100 * g['low']:.1f}, {100 * g['high']:.1f}]" for g in found)
+        for kind, found in gaps.items()
+    )
+    return Verdict(
+        graded(all(positive.values()), any(positive.values()) or all(above.values())),
+        f"error on the same training set minus error on the other, same architecture, in points with 95 % intervals, a "
+        f"number a split: {listed}",
+    )
+
+
+def _amplified_stay_hard(records: Records) -> Verdict:
+    found = records["tables3_4"]
+    p_values = _off_diagonal(found, "p_amplified_over_gaussian-0.1")
+    share = float(np.mean([p < SIGNIFICANT for p in p_values]))
+    models = _models(found)
+    rates = _rates(found, [f"{m} amplified" for m in models], models)
+    noise = [_rate(record, "gaussian-0.1", model) for record in found for model in models]
+    return Verdict(
+        graded(share == 1 and min(rates) > 3 * max(noise), share >= 0.5),
+        f"amplified to stddev 0.1: error {100 * min(rates):.1f} to {100 * max(rates):.1f} %; noise of stddev 0.1: "
+        f"{100 * min(noise):.1f} to {100 * max(noise):.1f} %; significant for {100 * share:.0f} % of the pairs",
+    )
+
+
+def _not_overfitting(records: Records) -> Verdict:
+    parts = [_transfer_across_models(records), _transfer_across_training_sets(records)]
+    held = [part.status for part in parts]
+    return Verdict(
+        graded(held == ["holds", "holds"], "does not hold" not in held),
+        f"across models the claim {held[0]}, across training sets it {held[1]}",
+    )
+
+
+def _pockets(records: Records) -> Verdict:
+    count = total = 0
+    for record in records["table2"]:
+        for model in _models(records["table2"]):
+            count += record.values["errors_of_correct"][f"{model} noise"][model]
+            total += record.values["num_correct"][model]
+    limit = float(binomtest(count, total, alternative="less").proportion_ci(0.95, method="exact").high)
+    return Verdict(
+        graded(limit < 0.02, limit < 0.1),
+        f"noise of the same norm as the adversarial change, one draw an image, fools its model in {count:,} of "
+        f"{total:,} cases, where the change itself always does; 95 % upper limit {100 * limit:.2f} %",
+    )
+
+
+def _improbable_and_dense(records: Records) -> Verdict:
+    noise = _pockets(records)
+    success = min(record.values["success_nearest"] for record in records["table1"])
+    return Verdict(
+        graded(noise.status == "holds" and success == 1, noise.status != "does not hold" and success > 0.99),
+        f"near {100 * success:.2f} % of the images there is one (worst model); {noise.numbers}",
+    )
+
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        "B3",
+        "4",
+        "Adversarial examples lie in low-probability pockets, hard to find by sampling around the input.",
+        "holds when noise of the same norm fools a model on fewer than 2 % of the images it had right (95 % upper "
+        "limit); in part below 10 %",
+        ("table2",),
+        PAGE,
+        _pockets,
+    ),
+    Claim(
+        "T1",
+        "4.2",
+        "A large part of the examples is misclassified by networks with other hyper-parameters.",
+        "holds when, for every ordered pair of models, examples do more harm than noise of the same norm; in part for "
+        "half of the pairs",
+        ("table2",),
+        PAGE,
+        _transfer_across_models,
+    ),
+    Claim(
+        "T2",
+        "4.2",
+        "Gaussian noise of stddev 0.1, larger than most of the adversarial noise, does far less harm.",
+        "holds when that noise fools no model on more than 5 % of the images it had right, its own examples on more "
+        "than 95 %, and most other models' examples do more harm than the noise; in part below 20 %",
+        ("table2",),
+        PAGE,
+        _noise_is_less_harmful,
+    ),
+    Claim(
+        "T3",
+        "4.2",
+        "The autoencoder is the most resilient model, and not immune.",
+        "holds when its error on the others' examples is the lowest, with intervals that exclude zero, and above zero; "
+        "in part when it is one of the two lowest",
+        ("table2",),
+        PAGE,
+        _autoencoder_most_resilient,
+    ),
+    Claim(
+        "T4",
+        "4.2",
+        "The examples transfer to networks trained on a disjoint training set.",
+        "holds when, between halves and in every split, examples do more harm than noise of the same norm; in part for "
+        "half of the pairs",
+        ("tables3_4",),
+        PAGE,
+        _transfer_across_training_sets,
+    ),
+    Claim(
+        "T5",
+        "4.2",
+        "Across training sets their effectiveness decreases considerably.",
+        "holds when the error is lower across sets than within one, architecture and restart alike, with intervals "
+        "that exclude zero, minimal and amplified; in part when one of the two does or both means agree",
+        ("tables3_4",),
+        PAGE,
+        _less_across_sets,
+    ),
+    Claim(
+        "T6",
+        "4.2",
+        "Amplified to stddev 0.1 they stay far more harmful than noise.",
+        "holds when, for every pair, amplified examples do more harm than noise of stddev 0.1, and three times its "
+        "most at least; in part for half of the pairs",
+        ("tables3_4",),
+        PAGE,
+        _amplified_stay_hard,
+    ),
+    Claim(
+        "T7",
+        "4.2",
+        "So adversarial examples are not the result of overfitting one model or one training set.",
+        "holds when T1 and T4 both hold; in part when neither fails",
+        ("table2", "tables3_4"),
+        PAGE,
+        _not_overfitting,
+    ),
+    Claim(
+        "D1",
+        "5",
+        "Adversarial negatives are extremely improbable and yet dense: near virtually every test case.",
+        "holds when every image has one and noise of the same norm does not find it (B3)",
+        ("table1", "table2"),
+        PAGE,
+        _improbable_and_dense,
+    ),
+)
