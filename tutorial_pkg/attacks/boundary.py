@@ -29,7 +29,7 @@ OVERSHOOT = 1.0  # aimed beyond δ until a first success, as a share of the viol
 STEP_GROWTH = 1.41  # of a shortened step after an accepted one; 2 is rejected every other time
 SHORTEST_STEP = 1e-3
 STEP_TOLERANCE = 3e-3  # a step this small beside r ends the walk; what is lost in ‖r‖ is of second order in it
-PRUNE_SLACK = 0.15  # a target is given up when its estimated distance exceeds the best one's by this share
+PRUNE_SLACK = 0.5  # a target is given up when it has only been reached, and is expected, this share beyond the best
 TINY = 1e-20
 
 
@@ -48,7 +48,6 @@ class Walk:
     gradients: Float[Tensor, "n rivals pixels"]
     multipliers: Float[Tensor, "n classes"]
     step_length: Float[Tensor, " n"]
-    done: Bool[Tensor, " n"]
     vectors: Float[Tensor, "n rows pixels"]  # s₁ … s_M, w₁ … w_M, r, ∇m₁ … ∇m_k
 
     def select(self, keep: Bool[Tensor, " n"]) -> Walk:
@@ -67,12 +66,12 @@ class Nearest:
 
     def offer(self, walk: Walk, points: Tensor, squared_norm: Tensor, success: Tensor) -> None:
         """Keep the points that succeed and are nearer than what is known."""
-        better = success & ~walk.done & (squared_norm < self.squared_norm[walk.row])
+        better = success & (squared_norm < self.squared_norm[walk.row])
         rows = walk.row[better]
         self.points[rows] = points[better]
         self.squared_norm[rows] = squared_norm[better]
         self.multiplier[rows] = walk.multipliers.sum(1)[better]
-        self.num_evals[walk.row] += (~walk.done).long()
+        self.num_evals[walk.row] += 1
 
 
 def walk_boundary(
@@ -111,15 +110,15 @@ def walk_boundary(
         accepted = _sufficient_decrease(walk, trial, result, wanted, penalty)
         short = (trial - walk.point).square().sum(1) <= STEP_TOLERANCE**2 * squared_norm
         on_boundary = (result.margins.amin(1) - wanted).abs() < result.tie
-        walk.done |= (accepted & short & on_boundary & (ahead == 0)) | (walk.step_length < SHORTEST_STEP)
+        done = (accepted & short & on_boundary & (ahead == 0)) | (walk.step_length < SHORTEST_STEP)
         _remember(walk, trial, result, slot=k % HISTORY_SIZE)
         _move(walk, trial, result, accepted)
         if image is not None:
-            walk.done |= _falls_behind(walk, nearest, image)
-        if walk.done.sum() >= 0.1 * len(walk.done):
-            walk = walk.select(~walk.done)
-            if len(walk.row) == 0:
-                break
+            done |= _falls_behind(walk, nearest, image)
+        if done.any():
+            walk = walk.select(~done)
+        if len(walk.row) == 0:
+            break
     return nearest
 
 
@@ -147,7 +146,6 @@ def _begin(model: Classifier, inputs: Tensor, targets: Tensor, start: Tensor | N
         gradients=first.gradients,
         multipliers=none.scatter(1, first.rivals[:, :1], guess[:, None]),
         step_length=torch.ones_like(guess),
-        done=torch.zeros_like(guess, dtype=torch.bool),
         vectors=clean.new_zeros(len(clean), 2 * HISTORY_SIZE + 1 + num_rivals, clean.shape[1]),
     )
     unknown = torch.full_like(guess, torch.nan)
@@ -236,7 +234,7 @@ def _move(walk: Walk, trial: Tensor, result: Rivals, accepted: Tensor) -> None:
 
 
 def _falls_behind(walk: Walk, nearest: Nearest, image: Tensor) -> Bool[Tensor, " n"]:
-    """Return whether another row of the same image has succeeded nearer than this one can be expected to.
+    """Return whether a row has succeeded, but far behind another one of its image, and can be expected to stay there.
 
     The expectation is the Lagrangian ½‖r‖² − Σ λ_j·m_j: what the distance will be once the margins are met.
     """
@@ -244,7 +242,8 @@ def _falls_behind(walk: Walk, nearest: Nearest, image: Tensor) -> Bool[Tensor, "
     best.scatter_reduce_(0, image, nearest.squared_norm, "amin")
     missing = (walk.multipliers * torch.where(walk.multipliers > 0, walk.margins, 0.0)).sum(1)
     expected = (walk.point - walk.clean).square().sum(1) - 2 * missing
-    return expected > (1 + PRUNE_SLACK) ** 2 * best[image[walk.row]]
+    reached = nearest.squared_norm[walk.row]
+    return torch.isfinite(reached) & (torch.minimum(reached, expected) > (1 + PRUNE_SLACK) ** 2 * best[image[walk.row]])
 
 
 def _combine(weights: Tensor, rivals: Tensor, gradients: Tensor) -> Float[Tensor, "n pixels"]:

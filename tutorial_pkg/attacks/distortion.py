@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from tutorial_pkg.attacks.goals import WAVE, Found, Options, already_there, reach_nearest, reach_targets
 from tutorial_pkg.attacks.margins import Classifier, evaluation_mode
-from tutorial_pkg.attacks.validation import check_goal, check_inputs, check_logits, check_options
+from tutorial_pkg.attacks.validation import check_dtype, check_goal, check_inputs, check_logits, check_options
 
 BYTES_AT_A_TIME = {"cpu": 64 * 2**20}  # about a processor's last cache
 BYTES_ON_ACCELERATOR = 4 * 2**30
@@ -112,6 +112,7 @@ def minimum_distortion(
     """
     check_options(loss, max_iter, num_search_steps, batch_size)
     check_inputs(inputs, box)
+    check_dtype(model, inputs)
     check_goal(inputs, targets, labels)
     classes = targets if targets is not None else labels
     assert classes is not None
@@ -120,9 +121,11 @@ def minimum_distortion(
     if targets is None:
         size = max(1, size // WAVE)
     parts = []
-    with evaluation_mode(model), tqdm(total=len(inputs), disable=not progress, unit="image") as bar:
+    bar = tqdm(total=len(inputs), disable=not progress, unit="image")
+    with bar, evaluation_mode(model), torch.inference_mode(False):
         for x, wanted in zip(inputs.detach().split(size), classes.long().split(size), strict=True):
-            parts.append(_attack(model, x, wanted, options, targeted=targets is not None))
+            # Clones, because tensors made in the caller's inference mode cannot take part in a backward pass.
+            parts.append(_attack(model, x.clone(), wanted.clone(), options, targeted=targets is not None))
             bar.update(len(x))
     found = Found(*(torch.cat(tensors) for tensors in zip(*(vars(part).values() for part in parts), strict=True)))
     norm = torch.where(found.success, found.squared_norm.sqrt(), torch.inf)

@@ -95,7 +95,7 @@ def box_lbfgs(
     for k in range(max_iter + 1):
         moving = _projected_gradient(run, lower, upper) > tolerance
         moving &= run.step_length > SHORTEST_STEP
-        if k == max_iter or moving.sum() <= 0.9 * len(moving):
+        if k == max_iter or not moving.all():
             solution[run.row] = run.point
             run = run.select(moving)
         if k == max_iter or len(run.row) == 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 LOSSES = ("margin", "cross_entropy")
 
@@ -49,6 +49,17 @@ def check_goal(inputs: Tensor, targets: Tensor | None, labels: Tensor | None) ->
         raise ValueError(f"expected {name} as int64 class indices, got {_kind(classes)}; use {name}.long()")
     if classes.shape != inputs.shape[:1]:
         raise ValueError(f"expected {name} of shape ({len(inputs)},), one class an input, got {tuple(classes.shape)}")
+
+
+def check_dtype(model: object, inputs: Tensor) -> None:
+    """Raise if the model's parameters are of another float type than the inputs."""
+    parameters = model.parameters() if isinstance(model, nn.Module) else ()
+    dtypes = {p.dtype for p in parameters if p.is_floating_point()}
+    if dtypes and inputs.dtype not in dtypes:
+        came = ", ".join(sorted(str(dtype) for dtype in dtypes))
+        raise ValueError(
+            f"expected inputs of the model's dtype {came}, got {inputs.dtype}; convert the inputs or the model"
+        )
 
 
 def check_logits(logits: object, inputs: Tensor, classes: Tensor) -> None:

@@ -1,0 +1,135 @@
+"""Against exact answers: the convex program of a linear classifier, and SciPy on the paper's objective."""
+
+import copy
+
+import pytest
+import torch
+
+from tests.attacks.oracles import linear_distance, scipy_penalty_minimum
+from tutorial_pkg.attacks import box_lbfgs, minimum_distortion
+from tutorial_pkg.attacks.active_set import solve_multipliers
+from tutorial_pkg.attacks.quasi_newton import inverse_hessian_coefficients
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_linear_classifier_reaches_the_exact_optimum(linear, images, targets, dtype):
+    x, goal = images[0].to(dtype), targets
+    weight, bias = (p.detach() for p in linear.parameters())
+    bounds = torch.tensor([linear_distance(weight, bias, a, int(t)) for a, t in zip(x, goal, strict=True)])
+    assert (bounds[:, 1] / bounds[:, 0]).max() < 1.0001  # the oracle itself has converged
+    result = minimum_distortion(copy.deepcopy(linear).to(dtype), x, targets=goal)
+    ratio = result.l2_norm.double() / bounds[:, 0]
+    assert result.success.all()
+    assert ratio.min() > 1 - 1e-5
+    assert ratio.mean() < 1.0002
+    assert ratio.max() < 1.002
+
+
+def test_nearest_class_of_a_linear_classifier_is_the_least_of_the_exact_optima(linear, images):
+    x, labels = images[0][:8], images[1][:8]
+    weight, bias = (p.detach() for p in linear.parameters())
+    exact = [
+        min(linear_distance(weight, bias, image, other)[0] for other in range(10) if other != label)
+        for image, label in zip(x, labels.tolist(), strict=True)
+    ]
+    result = minimum_distortion(linear, x, labels=labels)
+    assert (result.l2_norm.double() / torch.tensor(exact)).max() < 1.002
+    assert (result.targets != labels).all()
+
+
+def test_box_lbfgs_finds_what_scipy_finds_image_by_image(network, images, targets):
+    x, goal = images[0][:6].double(), targets[:6]
+    weights = torch.tensor([0.01, 0.03, 0.1, 0.3, 1.0, 3.0], dtype=torch.float64)
+    model = copy.deepcopy(network).double()
+
+    def value_and_grad(points, clean, label, c):
+        leaf = points.detach().requires_grad_(True)
+        loss = torch.nn.functional.cross_entropy(model(leaf), label, reduction="none")
+        values = c * (leaf - clean).flatten(1).square().sum(1) + loss
+        return values, torch.autograd.grad(values.sum(), leaf)[0]
+
+    ours = box_lbfgs(value_and_grad, x, per_problem=(x, goal, weights), max_iter=1000, tolerance=1e-9)
+    rows = list(zip(x, goal.tolist(), weights.tolist(), ours, strict=True))
+    theirs = torch.stack([scipy_penalty_minimum(model, a, t, c, start=a) for a, t, c, _ in rows])
+    further = torch.stack([scipy_penalty_minimum(model, a, t, c, start=b) for a, t, c, b in rows])
+    mine, scipys, improved = (value_and_grad(z, x, goal, weights)[0].detach() for z in (ours, theirs, further))
+    # The objective is not convex: from one start the two may end in different minima, but SciPy must not be able
+    # to go on from ours.
+    assert torch.allclose(improved, mine, rtol=1e-7, atol=0)
+    assert torch.isclose(mine, scipys, rtol=1e-7, atol=0).sum() >= 5
+
+
+@pytest.mark.parametrize("per_problem", [True, False])
+def test_box_lbfgs_solves_quadratics_in_a_box(per_problem):
+    generator = torch.Generator().manual_seed(1)
+    factor = torch.randn(20, 12, 12, generator=generator, dtype=torch.float64)
+    hessian = factor @ factor.transpose(1, 2) + 0.1 * torch.eye(12, dtype=torch.float64)
+    linear_term = 5 * torch.randn(20, 12, generator=generator, dtype=torch.float64)
+    batches = []
+
+    def value_and_grad(x, hessian=hessian, linear_term=linear_term):
+        batches.append(len(x))
+        grad = (hessian @ x[:, :, None])[:, :, 0] + linear_term
+        return 0.5 * (x * (grad + linear_term)).sum(1), grad
+
+    start = torch.full((20, 12), 0.5, dtype=torch.float64)
+    rows = (hessian, linear_term) if per_problem else ()
+    x = box_lbfgs(value_and_grad, start, per_problem=rows, max_iter=2000, tolerance=1e-10)
+    _, grad = value_and_grad(x)
+    # Karush, Kuhn and Tucker: the projected gradient vanishes, and the box is kept exactly.
+    assert ((x - grad).clamp(0, 1) - x).abs().max() < 1e-7
+    assert x.min() >= 0
+    assert x.max() <= 1
+    assert (min(batches) < 20) == per_problem  # converged problems have left
+
+
+def test_box_lbfgs_refuses_an_empty_box():
+    with pytest.raises(ValueError, match="lower < upper"):
+        box_lbfgs(lambda x: (x.sum(1), x), torch.zeros(1, 2), 1.0, 1.0)
+
+
+def test_papers_search_finds_the_largest_c_that_succeeds(linear, images, targets):
+    """A linear model's cross-entropy is convex, so SciPy's minimiser at a given c is the minimiser."""
+    x, goal = images[0][:5].double(), targets[:5]
+    model = copy.deepcopy(linear).double()
+    result = minimum_distortion(
+        model, x, targets=goal, loss="cross_entropy", polish=False, max_iter=100, num_search_steps=16
+    )
+    for image, target, c, point in zip(x, goal.tolist(), result.c.tolist(), result.adv_inputs, strict=True):
+        at_c, beyond = (scipy_penalty_minimum(model, image, target, k * c, image) for k in (0.98, 1.02))
+        assert model(at_c[None]).argmax() == target
+        assert model(beyond[None]).argmax() != target
+        assert (at_c - image).norm() / (point - image).norm() == pytest.approx(1, abs=0.01)
+
+
+def test_multipliers_solve_the_dual_of_random_quadratic_programs():
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(200, 5, 8, generator=generator, dtype=torch.float64)
+    matrix, needed = rows @ rows.transpose(1, 2), torch.randn(200, 5, generator=generator, dtype=torch.float64)
+    multipliers = solve_multipliers(matrix, needed, needed > 0)
+    excess = (matrix @ multipliers[:, :, None])[:, :, 0] - needed
+    solved = (excess.amin(1) > -1e-9) & ((excess * multipliers).abs().amax(1) < 1e-9)
+    assert multipliers.min() >= 0
+    assert solved.double().mean() > 0.98  # the active-set method may cycle; the line search then decides
+
+
+def test_compact_form_is_the_textbook_two_loop_recursion():
+    generator = torch.Generator().manual_seed(0)
+    steps = torch.randn(3, 4, 7, generator=generator, dtype=torch.float64)
+    bend = torch.diag_embed(1 + torch.rand(3, 7, generator=generator, dtype=torch.float64))
+    changes, vector = steps @ bend, torch.randn(3, 1, 7, generator=generator, dtype=torch.float64)
+    rows = torch.cat((steps, changes, vector), dim=1)
+    zero, one, scale = (torch.full((3,), v, dtype=torch.float64) for v in (0.0, 1.0, 0.7))
+    coefficients = inverse_hessian_coefficients(rows @ rows.transpose(1, 2), 4, 1, zero, one, scale)
+    compact = 0.7 * vector[:, 0] + (coefficients.transpose(1, 2) @ rows[:, :8])[:, 0]
+
+    for s, y, q, ours in zip(steps, changes, vector[:, 0], compact, strict=True):
+        order, kept = [1, 0, 3, 2], []  # newest first, when slot 1 was written last
+        for i in order:
+            a = (s[i] @ q) / (s[i] @ y[i])
+            q = q - a * y[i]
+            kept.append(a)
+        q = 0.7 * q
+        for i, a in zip(reversed(order), reversed(kept), strict=True):
+            q = q + (a - (y[i] @ q) / (s[i] @ y[i])) * s[i]
+        assert torch.allclose(q, ours)

@@ -1,0 +1,46 @@
+"""What a caller got wrong is said, with what came and what to do."""
+
+import pytest
+import torch
+from torch import nn
+
+from tutorial_pkg.attacks import minimum_distortion
+
+X = torch.full((2, 4), 0.5)
+T = torch.tensor([0, 1])
+MODEL = nn.Linear(4, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"inputs": X + 1}, r"in the box \[0.0, 1.0\], got values in \[1.5, 1.5\]; scale"),
+        ({"inputs": X * float("nan")}, "finite inputs, got NaN"),
+        ({"inputs": X.half()}, "float32 or float64, got torch.float16"),
+        ({"inputs": (255 * X).byte()}, "float32 or float64, got torch.uint8"),
+        ({"inputs": X[0]}, r"batch of inputs \[N, ...\], got shape \(4,\)"),
+        ({"inputs": X[:0], "targets": T[:0]}, r"non-empty batch.*got shape \(0, 4\)"),
+        ({"inputs": X.double()}, "model's dtype torch.float32, got torch.float64"),
+        ({"targets": None}, r"targets .* or labels .*, got neither; pass one"),
+        ({"labels": T}, "got both; pass one"),
+        ({"targets": T.float()}, "targets as int64 class indices, got torch.float32"),
+        ({"targets": T[:1]}, r"targets of shape \(2,\).*got \(1,\)"),
+        ({"targets": T + 2}, r"class indices in 0..2, got 2..3"),
+        ({"targets": T - 1}, r"class indices in 0..2, got -1..0"),
+        ({"model": lambda x: x[:, 0]}, r"logits of shape \(2, K\) with K >= 2, got \(2,\)"),
+        ({"model": lambda x: x[:, :1]}, r"K >= 2, got \(2, 1\)"),
+        ({"model": lambda x: x[:1]}, r"logits of shape \(2, K\).*got \(1, 4\)"),
+        ({"model": lambda x: (x, x)}, r"logits of shape \(2, K\).*got tuple"),
+        ({"model": lambda x: x / 0}, "finite logits, the model returned NaN or infinity"),
+        ({"box": (1.0, 0.0)}, r"lower < upper, got \(1.0, 0.0\)"),
+        ({"box": (0.5, 0.5)}, "lower < upper"),
+        ({"loss": "hinge"}, "'margin', 'cross_entropy', got 'hinge'"),
+        ({"max_iter": 0}, "max_iter of at least 1, got 0"),
+        ({"num_search_steps": 0}, "num_search_steps of at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size of at least 1, got 0"),
+    ],
+)
+def test_message(change, message):
+    arguments = {"model": MODEL, "inputs": X, "targets": T} | change
+    with pytest.raises(ValueError, match=message):
+        minimum_distortion(arguments.pop("model"), arguments.pop("inputs"), **arguments)
