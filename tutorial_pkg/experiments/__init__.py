@@ -8,8 +8,10 @@ from tutorial_pkg.experiments import (
     figure7,
     figures1_2,
     kernel_machine,
+    layer_gains,
     table1,
     table2,
+    table5,
     tables3_4,
     transfer_curve,
     units,
@@ -27,6 +29,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         tables3_4,
         transfer_curve,
         figure7,
+        table5,
+        layer_gains,
         kernel_machine,
     )
 }

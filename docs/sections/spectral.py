@@ -1,0 +1,242 @@
+# %% [markdown]
+# # Spectral analysis
+#
+# > **The claim.** A network is unstable if its layers can amplify. How much a layer can is its largest singular value, and
+# > a convolution's can be computed frequency by frequency. In AlexNet "instabilities can appear as soon as in the first
+# > convolutional layer". (Paper, §4.3)
+#
+# ## What is computed
+#
+# A layer $\phi_k(x) = \max(0, W_k x + b_k)$ changes by at most $L_k = \lVert W_k \rVert$ times as much as its input,
+# since $\max(0, \cdot)$ changes by no more than its argument. The *frame bounds* of $W$ are the best constants in
+#
+# $$
+# \lambda_-(W)\, \lVert x \rVert \;\leq\; \lVert W x \rVert \;\leq\; \lambda_+(W)\, \lVert x \rVert ,
+# $$
+#
+# its smallest and largest singular values. A convolution of AlexNet is a matrix with up to 300,000 rows, but it does the
+# same everywhere. On a map that wraps around at its edges, the Fourier transform therefore takes it apart into
+# one small matrix $A(\omega)$ a frequency. With a stride $\Delta$ every $\Delta$-th pixel meets the same taps, so each
+# input channel counts as $\Delta^2$ channels, one for each offset $r$:
+#
+# $$
+# A(\omega)_{f,(c,r)} = \sum_t w_{f,c}[\Delta t + r]\, e^{-i \omega \cdot t}, \qquad
+# \lambda_+ = \max_\omega \sigma_1(A(\omega)), \qquad \lambda_- = \min_\omega \sigma_{\min}(A(\omega)).
+# $$
+#
+# | symbol | in the code |
+# | --- | --- |
+# | $w$, $\Delta$ | `weight`, `stride` |
+# | $A(\omega)$ | `polyphase_symbol(weight, frequencies, …)` |
+# | $\omega = 2\pi j / m$ on an $m \times m$ grid | `grid=m` |
+# | $\lambda_-,\ \lambda_+$ | `bounds.lower`, `bounds.upper` |
+# | $\sup_\omega \sigma_1(A(\omega))$, every map size | at most `bounds.certificate` |
+#
+# ## The printed formula, and the matrix itself
+#
+# The paper takes the columns of $A(\omega)$ from $\hat w(\omega + l\pi\Delta^{-1})$. Two things are wrong with it when
+# $\Delta > 1$. The frequencies that a stride mixes up are $2\pi/\Delta$ apart, not $\pi/\Delta$; and a factor
+# $1/\Delta$ an axis is missing. The smallest example is a difference of neighbours, taken at every other pixel: it uses each pixel
+# once, so that its norm is $\sqrt 2$. We write the operator out as a matrix to be sure.
+
+# %%
+import math
+
+import matplotlib.pyplot as plt
+import torch
+from torch import nn
+
+from tutorial_pkg.attacks import minimum_distortion
+from tutorial_pkg.data import load_digits
+from tutorial_pkg.spectral import conv_frame_bounds, layer_gains, padded_frame_bounds
+from tutorial_pkg.training import TABLE1_RECIPES, train
+from tutorial_pkg.transfer import same_norm_noise
+
+difference = torch.tensor([[[[1.0, -1.0]]]])
+layer = nn.Conv2d(1, 1, (1, 2), stride=2, bias=False)
+layer.weight.data = difference
+basis = torch.eye(16 * 16).reshape(-1, 1, 16, 16)
+matrix = layer(basis).flatten(1).T.detach()
+
+omega = torch.linspace(0, 2 * math.pi, 1001)
+printed = sum((1 - torch.exp(-1j * (omega + l2 * math.pi / 2))).abs() ** 2 for l1 in (0, 1) for l2 in (0, 1)).sqrt()
+print(f"matrix {tuple(matrix.shape)}:   {torch.linalg.matrix_norm(matrix, 2):.4f}")
+print(f"conv_frame_bounds:  {conv_frame_bounds(difference, stride=2, grid=8).upper:.4f}")
+print(f"printed formula:    {printed.max():.4f}")
+
+# %% [markdown]
+# Only conv1 of AlexNet has a stride, and it is the layer that the claim is about.
+#
+# ## Table 5
+#
+# The paper's numbers are those of a trained network whose weights we do not have. Ours are of the
+# same shapes with the weights that training starts from.
+#
+# --8<-- "table5/table5.md"
+#
+# The ratio $\lambda_+ / \lambda_-$ of random weights is about as large as the paper's in the square layers conv4 and fc2, and
+# far smaller elsewhere. It is training that stretches the others. Three things about the lower bound cannot be
+# read off the paper's table, and all of them decide its value.
+#
+# **It must be read thin.** fc1 maps 9216 numbers to 4096. It must send some inputs to zero, and its lower bound in the
+# strict sense is {{ table5.fc1.strict_lower }}; the paper prints 0.09. So the paper's must be the smallest of the
+# $\min(\text{rows}, \text{columns})$ singular values, for which our random weights give {{ table5.fc1.lower }}.
+#
+# **Of a square layer it is a property of the grid.** Where $A(\omega)$ is square, it is singular where
+# $\det A(\omega) = 0$. That is two real equations in the two components of $\omega$, and it usually has
+# solutions. Between the grid points the lower bound is then *zero*, and what one reads is how close a
+# grid point happens to lie:
+
+# %% alt="Lower bound against the size of the grid: scattered and falling for a square layer, level for a tall one" caption="λ₋ of two random 3×3 convolutions against the grid it is read on. The square layer's keeps falling; the other's does not."
+torch.manual_seed(0)
+square, tall = torch.randn(24, 24, 3, 3), torch.randn(48, 24, 3, 3)
+sizes = range(4, 41, 3)
+for name, weight in (("24 → 24 channels", square), ("24 → 48 channels", tall)):
+    found = [conv_frame_bounds(weight, grid=m) for m in sizes]
+    plt.semilogy(sizes, [b.lower / b.upper for b in found], marker=".", label=name)
+plt.xlabel("grid m")
+plt.ylabel("λ₋ / λ₊")
+plt.legend()
+plt.show()
+
+refined = conv_frame_bounds(square, grid=13, refine=True)
+print(f"24 → 24 on the 13×13 grid: {refined.lower:.1e}; searched over continuous frequencies: {refined.infimum:.0e}")
+
+# %% [markdown]
+# The paper's $5 \cdot 10^{-5}$ for conv4 is such a number, and so is our {{ table5.conv4.lower }}. fc2 is square too, but it
+# has no frequencies: its small lower bound is what square random matrices have, about $1/n$ of the largest value.
+#
+# **It is not that of the layer as used.** Real layers do not wrap around; they pad with zeros.
+#
+# ## Circular maps and zero padding
+#
+# Padding with zeros restricts the convolution on the infinite plane to fewer pixels. That cannot increase the norm
+# beyond $\sup_\omega \lVert A(\omega) \rVert$, and a grid is below this supremum by a known factor at most: with
+# $d + 1$ taps an axis, in steps of the stride, and $m > d$,
+#
+# $$
+# \max_{\text{grid}} \lVert A \rVert \;\leq\; \sup_\omega \lVert A(\omega) \rVert \;\leq\;
+# \frac{\max_{\text{grid}} \lVert A \rVert}{\cos^2(\pi d / 2m)} ,
+# $$
+#
+# by a theorem of M. Riesz on trigonometric polynomials. The right side is `bounds.certificate`. So the upper bound
+# survives the change to zero padding; the lower one is not controlled by anything here.
+
+# %%
+layer = nn.Conv2d(3, 6, 5, padding=2).requires_grad_(False)
+print("map      circular λ₋, λ₊     zero-padded λ₋, λ₊   certificate")
+for m in (4, 6, 8, 12):
+    circular = conv_frame_bounds(layer.weight, grid=m)
+    padded = padded_frame_bounds(layer, (3, m, m))
+    print(
+        f"{m:2d}×{m:<2d} {circular.lower:10.3f} {circular.upper:7.3f} {padded.lower:12.3f} {padded.upper:7.3f}"
+        f" {circular.certificate:15.3f}"
+    )
+
+# %% [markdown]
+# On a 4×4 map the kernel is larger than the map and wraps onto itself. The bounds on that grid are still exact,
+# but it is too coarse to certify anything.
+#
+# ## Pooling does not always contract
+#
+# The paper says that max pooling is contractive. It is, if the windows do not overlap: each pixel can then be the
+# largest in one window only. AlexNet pools 3×3 windows two pixels apart, and a pixel can be the largest in four:
+
+# %%
+pixel = torch.zeros(1, 1, 7, 7)
+pixel[..., 2, 2] = 1
+for pooling in (nn.MaxPool2d(2), nn.MaxPool2d(3), nn.MaxPool2d(3, stride=2)):
+    gain = float(pooling(pixel).norm() / pixel.norm())
+    print(f"windows {pooling.kernel_size}×{pooling.kernel_size}, stride {pooling.stride}: gain {gain:g}")
+
+# %% [markdown]
+# The constant of AlexNet's pooling is 2, not 1, and there are three such layers. `lipschitz_bound` takes it into account.
+#
+# ## What the bounds allow, and what an attack finds
+#
+# The product of the layers' bounds is a Lipschitz constant $L$ of the network. If $z_1$ and $z_2$ are the two largest
+# logits, no perturbation with $\lVert r \rVert < (z_1 - z_2) / \sqrt 2 L$ changes the class. That is a proof of
+# stability, the only kind of proof that these bounds can give. A large $L$ proves nothing: it says
+# that *some* input would be amplified that much by *every* layer. We follow the smallest perturbations that change the
+# class of {{ layer_gains.num_attacked }} test images, and noise of the same norms, through three trained networks.
+#
+# --8<-- "layer_gains/gains.md"
+#
+# --8<-- "layer_gains/gains-figure.md"
+#
+# For N100-100-10 the largest gain that the attack reaches at the logits is {{ layer_gains.N100-100-10.logits.largest }}, and
+# the bound is {{ layer_gains.N100-100-10.logits.times_loose }} times that; for Conv it is
+# {{ layer_gains.Conv.logits.times_loose }} times. The smallest perturbation that does change the class is, at the median,
+# {{ layer_gains.N100-100-10.times_safe_radius_median }} and {{ layer_gains.Conv.times_safe_radius_median }} times the
+# length that is proven to be safe. For the linear model, where only one layer has to be amplified, it is
+# {{ layer_gains.softmax1.times_safe_radius_median }} times. So the bound is right in direction and loose in size: the
+# attack finds gains well above those of noise ({{ layer_gains.N100-100-10.logits.mean }} on average against
+# {{ layer_gains.N100-100-10.logits.noise_mean }}), but nowhere near what the layers' worst cases multiply to.
+#
+# **Does the first layer's worst direction fool the network?** If a large $\lambda_+$ of the first layer were what makes
+# the network unstable, moving an image along the singular vector that belongs to it should do. We move each image as far as
+# its smallest adversarial perturbation goes.
+
+# %%
+digits = load_digits()
+model, _ = train(TABLE1_RECIPES["N100-100-10"].shortened(60), digits, seed=0)
+inputs, labels = digits.test_inputs[:100], digits.test_labels[:100]
+with torch.no_grad():
+    right = model(inputs).argmax(1) == labels
+inputs, labels = inputs[right], labels[right]
+attack = minimum_distortion(model, inputs, labels=labels)
+
+first = next(module for module in model.modules() if isinstance(module, nn.Linear))
+_, singular_values, directions = torch.linalg.svd(first.weight.detach(), full_matrices=False)
+length = attack.l2_norm[:, None, None, None]
+worst = directions[0].reshape(1, *inputs.shape[1:])
+changed = {
+    "attack": attack.adv_inputs,
+    "first layer's worst direction, +": inputs + length * worst,
+    "first layer's worst direction, −": inputs - length * worst,
+    "noise": same_norm_noise(inputs, attack.adv_inputs, generator=torch.Generator().manual_seed(0)),
+}
+print(f"λ₊ of the first layer: {singular_values[0]:.2f}".ljust(42), "hidden1   logits   fooled")
+for name, moved in changed.items():
+    gains = layer_gains(model, inputs, moved)
+    with torch.no_grad():
+        fooled = (model(moved).argmax(1) != labels).double().mean()
+    print(f"mean gain, {name}".ljust(42), f"{gains[0].mean:7.2f}  {gains[-1].mean:7.2f}  {100 * fooled:6.0f} %")
+
+# %% [markdown]
+# The first layer amplifies its worst direction more than the attack's, and yet the network is hardly fooled. The direction
+# that matters depends on the image and on *all* layers; the attack gets there with a modest gain in each. A spectral
+# bound near 20 in the first layer therefore *allows* small changes to become large, and whoever keeps all the bounds small can
+# prove stability. It does not show that an attack exists, and its size does not say how close one is.
+#
+# ## Differences from the paper
+#
+# 1. **Weights.** Table 5 is of random weights in AlexNet's shapes, Gaussian with standard deviation 0.01 as in
+#    [Krizhevsky et al. (2012)](../references.md#krizhevsky2012), not of a trained network.
+# 2. **The formula.** Shifts of $2\pi l/\Delta$ and a factor $1/\Delta$ an axis, in the equivalent polyphase form.
+# 3. **Groups.** AlexNet was split over two GPUs, so that conv2, conv4 and conv5 consist of two separate halves. The bounds are
+#    the largest and the smallest over both. The paper's sizes, such as 384×3×3×384, leave the groups out.
+# 4. **The grid.** The paper does not state any. We take the size of each layer's output map.
+# 5. **Pooling** is given the constant that it has with overlapping windows.
+# 6. **The lower bound** is thin, with the strict one beside it, and the infimum over continuous frequencies where a profile
+#    affords the search.
+#
+# ## What later work found
+#
+# [Sedghi, Gupta and Long (2019)](../references.md#sedghi2019) gave the singular values of convolutions without stride by the
+# same Fourier transform and clipped them during training. [Yoshida and Miyato (2017)](../references.md#yoshida2017)
+# tried the regulariser that this section suggests, a penalty on each layer's largest singular value;
+# [Miyato et al. (2018)](../references.md#miyato2018) divided every layer by it, which steadied the training of
+# generative networks; [Cissé et al. (2017)](../references.md#cisse2017) kept layers close to tight frames,
+# where $\lambda_- \approx \lambda_+$, and found networks that resisted small perturbations better. All three work with bounds a layer
+# at a time, whose product, as seen above, is loose.
+#
+# ## Exercises
+#
+# 1. Show that a grid with $m \leq d$ can miss the supremum altogether: find taps $w$ with $A(\omega) = 0$ on the
+#    whole grid. What does `conv_frame_bounds` say about it?
+# 2. Compute `model_frame_bounds` of a network of your own, with `inputs` so that every layer is read on its own map. Which
+#    layer has the largest ratio of $\lambda_+$ to $\lambda_-$?
+# 3. In the last cell, use the worst direction of the *linearised* network at each image, the top singular vector of
+#    the Jacobian of the logits. How much of the attack's gain does it reach?
+# 4. Train with a penalty on each layer's `upper`. How do the safe radius, the smallest perturbation and the test error change?
