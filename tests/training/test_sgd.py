@@ -60,7 +60,7 @@ def test_one_step_is_adam_on_the_mean_cross_entropy():
 
 def test_a_loss_that_is_not_finite_stops_the_run(digits):
     broken = replace(digits, train_inputs=digits.train_inputs / 0)
-    with pytest.raises(FloatingPointError, match="the training loss is nan; lower the learning rate, now 0.002"):
+    with pytest.raises(FloatingPointError, match=r"the training loss is nan; lower the learning rate, now 0\.002"):
         train_sgd(LINEAR, broken, seed=0)
 
 

@@ -1,0 +1,113 @@
+"""The whole analysis on features whose answer is known: units that are classes, and rotations of them."""
+
+import numpy as np
+import pytest
+import torch
+
+from tutorial_pkg.data import Dataset
+from tutorial_pkg.units import (
+    STATISTICS,
+    ImageSet,
+    Profile,
+    class_matched_sets,
+    compare,
+    joint_readout,
+    purity,
+    random_directions,
+    scores_by_kind,
+    set_statistics,
+    top_sets,
+)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def images(digits: Dataset) -> ImageSet:
+    return ImageSet.measure(digits.test_inputs, digits.test_labels)
+
+
+@pytest.fixture(scope="module")
+def class_units(images: ImageSet) -> torch.Tensor:
+    """40 units; each fires for one class."""
+    onehot = torch.nn.functional.one_hot(images.labels).float()
+    return onehot.repeat(1, 4) + 0.1 * torch.rand(len(onehot), 40, generator=seeded())
+
+
+def rotation(dim: int, seed: int) -> torch.Tensor:
+    return torch.linalg.qr(random_directions(dim, dim, generator=seeded(seed))).Q
+
+
+def test_units_that_are_classes_beat_random_directions(images, class_units):
+    scores = scores_by_kind(class_units, 40, k=8, generator=seeded())
+    purities = {kind: purity(images.labels[top_sets(s, 8)]) for kind, s in scores.items()}
+    assert purities["units"].min() == 1
+    # Purity hardly tells: a random direction's top images are all of the class whose weights happen to be largest.
+    assert 0.9 < purities["uniform"].mean() < 1
+    shares = {kind: Profile.measure(s, images).of_directions()["class_share"] for kind, s in scores.items()}
+    result = compare(shares["units"], shares["uniform"], generator=seeded(), num_resamples=999)
+    assert result.low > 0.9
+    assert result.p_value < 0.01
+    factors = {kind: Profile.measure(s, images).of_factors(40) for kind, s in scores.items()}
+    assert factors["units"]["class_share"] > 0.9
+    assert factors["uniform"]["class_share"] < 0.8
+
+
+def test_units_of_rotated_features_are_random_directions(images):
+    """A rotation takes the units' privilege away: p-values are then uniform, so few are small."""
+    gaussian = torch.randn(len(images.labels), 40, generator=seeded())
+    gaussian += 2 * torch.randn(10, 40, generator=seeded(1))[images.labels]
+    p_values = []
+    for seed in range(24):
+        scores = scores_by_kind(gaussian @ rotation(40, seed), 40, k=8, generator=seeded(seed))
+        first, second = (purity(images.labels[top_sets(scores[kind], 8)]) for kind in ("units", "uniform"))
+        p_values.append(compare(first, second, generator=seeded(seed), num_resamples=199).p_value)
+    assert np.mean(np.array(p_values) < 0.05) <= 4 / 24
+    assert 0.25 < np.mean(p_values) < 0.75
+
+
+def test_chance_sets_are_random_images(images, class_units):
+    scores = scores_by_kind(class_units, 400, k=8, generator=seeded())
+    sets = top_sets(scores["chance"], 8)
+    picks = torch.stack([torch.randperm(len(images.labels), generator=seeded(i))[:8] for i in range(400)])
+    expected = set_statistics(picks, class_units, images)
+    for name, values in set_statistics(sets, class_units, images).items():
+        assert float(values.mean()) == pytest.approx(float(expected[name].mean()), rel=0.05), name
+
+
+def test_matched_sets_keep_the_classes_and_nothing_else(images, class_units):
+    sets = top_sets(class_units @ rotation(40, 0), 20)
+    matched = class_matched_sets(sets, images.labels, seeded())
+    assert torch.equal(images.labels[matched], images.labels[sets])
+    assert all(len(one.unique()) == 20 for one in matched)
+    assert (matched == sets).float().mean() < 0.2
+
+
+def test_every_statistic_is_measured_and_bounded(images, class_units):
+    scores = scores_by_kind(class_units, 12, k=8, generator=seeded())["uniform"]
+    measured = (
+        set_statistics(top_sets(scores, 8), class_units, images) | Profile.measure(scores, images).of_directions()
+    )
+    assert tuple(measured) == tuple(STATISTICS)
+    assert all(v.shape == (12,) and torch.isfinite(v).all() and (v >= 0).all() for v in measured.values())
+
+
+def test_joint_readout_finds_factors_that_no_single_direction_shows(images):
+    onehot = torch.nn.functional.one_hot(images.labels).float()
+    factors = torch.cat([onehot, images.style / images.style.std(0)], dim=1)
+    mixed = factors @ rotation(13, 3)
+    together = joint_readout(mixed, images)
+    alone = Profile.measure(mixed, images).of_factors(13)
+    assert together["class_auc"] > 0.99
+    for factor in ("slant", "width", "aspect"):
+        assert together[factor] > 0.9
+        assert alone[factor] < together[factor]
+
+
+def test_a_dead_layer_is_named(images):
+    features = torch.zeros(len(images.labels), 3)
+    features[:50, 1] = 1.0
+    with pytest.raises(ValueError, match="only 1 of 3 units exceed their minimum on 8 images; lower k"):
+        scores_by_kind(features, 3, k=8, generator=seeded())
