@@ -196,18 +196,25 @@ changed = {
     "first layer's worst direction, −": inputs - length * worst,
     "noise": same_norm_noise(inputs, attack.adv_inputs, generator=torch.Generator().manual_seed(0)),
 }
-print(f"λ₊ of the first layer: {singular_values[0]:.2f}".ljust(42), "hidden1   logits   fooled")
+print(f"λ₊ of the first layer: {singular_values[0]:.2f}\n")
+print("mean gain of".ljust(36), "W₁x  hidden1   logits   fooled")
 for name, moved in changed.items():
     gains = layer_gains(model, inputs, moved)
+    linear = ((moved - inputs).flatten(1) @ first.weight.detach().T).norm(dim=1) / (moved - inputs).flatten(1).norm(
+        dim=1
+    )
     with torch.no_grad():
         fooled = (model(moved).argmax(1) != labels).double().mean()
-    print(f"mean gain, {name}".ljust(42), f"{gains[0].mean:7.2f}  {gains[-1].mean:7.2f}  {100 * fooled:6.0f} %")
+    print(f"{name:34} {linear.mean():5.2f} {gains[0].mean:8.2f} {gains[-1].mean:8.2f} {100 * fooled:6.0f} %")
 
 # %% [markdown]
-# The first layer amplifies its worst direction more than the attack's, and yet the network is hardly fooled. The direction
-# that matters depends on the image and on *all* layers; the attack gets there with a modest gain in each. A spectral
-# bound near 20 in the first layer therefore *allows* small changes to become large, and whoever keeps all the bounds small can
-# prove stability. It does not show that an attack exists, and its size does not say how close one is.
+# Before its sigmoid, the first layer amplifies its worst direction by $\lambda_+$, several times as much as the attack's. But
+# there the direction drives the units into saturation, behind the sigmoid the attack is ahead, at the logits further so,
+# and the worst direction fools no or hardly any image. What matters depends on the image and on *all*
+# layers, and the attack gets there with a modest gain in each.
+#
+# A spectral bound near 20 in the first layer therefore *allows* small changes to become large, and whoever keeps all the
+# bounds small can prove stability. It does not show that an attack exists, and its size does not say how near one is.
 #
 # ## Differences from the paper
 #

@@ -55,6 +55,12 @@ def test_repeated_extreme_values_are_found():
     assert (bounds.lower, bounds.upper) == pytest.approx((0.5, 3.0), rel=1e-10)
 
 
+@pytest.mark.parametrize("num_columns", [600, 640])
+def test_an_orthogonal_matrix_has_both_bounds_one(num_columns):
+    bounds = linear_frame_bounds(with_values(torch.ones(600, dtype=torch.float64), num_columns))
+    assert (bounds.lower, bounds.upper) == pytest.approx((1, 1), abs=1e-10)
+
+
 def test_float32_weights_are_decided_in_float64():
     weight = gaussian(600, 600).float()
     expected = torch.linalg.svdvals(weight.double())[-1].item()
