@@ -48,6 +48,7 @@ def fingerprint_of(tmp_path, monkeypatch):
         (package / "a.py").write_text(dedent(main).replace("tutorial_pkg.scratch_b", "scratch_pkg.b"))
         (package / "b.py").write_text(dedent(helper))
         fingerprint._module.cache_clear()
+        fingerprint._bound_names.cache_clear()
         for name in [n for n in sys.modules if n.startswith("scratch_pkg")]:
             del sys.modules[name]
         importlib.invalidate_caches()
@@ -55,6 +56,7 @@ def fingerprint_of(tmp_path, monkeypatch):
 
     yield of
     fingerprint._module.cache_clear()
+    fingerprint._bound_names.cache_clear()
 
 
 def test_prose_and_neighbours_change_nothing(fingerprint_of):
@@ -89,6 +91,18 @@ def test_modules_imported_whole_are_followed(fingerprint_of):
     )
     before = fingerprint_of(whole)
     assert fingerprint_of(whole, HELPER.replace("x + 1", "x + 2")) != before
+
+
+def test_a_function_may_share_its_module_s_name(fingerprint_of, tmp_path):
+    """`from package import name` means the function that the package exports, not the submodule of that name."""
+    package = tmp_path / "scratch_pkg" / "tools"
+    package.mkdir()
+    (package / "__init__.py").write_text("from scratch_pkg.tools.helper import helper\n")
+    main = BASE.replace("tutorial_pkg.scratch_b", "scratch_pkg.tools")
+    (package / "helper.py").write_text("def helper(x):\n    return x\n")
+    before = fingerprint_of(main)
+    (package / "helper.py").write_text("def helper(x):\n    return -x\n")
+    assert fingerprint_of(main) != before
 
 
 def test_imports_inside_functions_are_followed(fingerprint_of):

@@ -24,8 +24,10 @@ class Dataset:
 
     Attributes:
         name: what provenance lines call it.
-        train_inputs, test_inputs: images `[N, channels, height, width]`.
-        train_labels, test_labels: class indices.
+        train_inputs: images `[N, channels, height, width]`.
+        train_labels: class indices.
+        test_inputs: as `train_inputs`.
+        test_labels: as `train_labels`.
         num_classes: number of classes.
     """
 

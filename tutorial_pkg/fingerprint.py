@@ -90,10 +90,7 @@ def _resolve(module_name: str, name: str) -> tuple[str, str] | None:
 
 @cache
 def _module(name: str) -> _Module:
-    spec = find_spec(name)
-    if spec is None or spec.origin is None:
-        raise ValueError(f"{name} has no source file to fingerprint")
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    tree = _tree(name)
     definitions: dict[str, Definition] = {}
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -110,18 +107,35 @@ def _imports(tree: ast.AST) -> Iterator[tuple[str, tuple[str, str | None]]]:
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE:
             assert node.module is not None
             for alias in node.names:
-                is_module = find_spec(f"{node.module}.{alias.name}") if _is_package(node.module) else None
-                target = (f"{node.module}.{alias.name}", None) if is_module else (node.module, alias.name)
-                yield alias.asname or alias.name, target
+                submodule = f"{node.module}.{alias.name}"
+                # What a package binds itself comes first, as for Python: a function may share its module's name.
+                is_name = alias.name in _bound_names(node.module) or find_spec(submodule) is None
+                yield alias.asname or alias.name, (node.module, alias.name) if is_name else (submodule, None)
         elif isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.asname and alias.name.split(".")[0] == PACKAGE:
                     yield alias.asname, (alias.name, None)
 
 
-def _is_package(name: str) -> bool:
+@cache
+def _bound_names(module: str) -> frozenset[str]:
+    """Names that a module binds at its top level, by definition or import."""
+    names: set[str] = set()
+    for node in _tree(module).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names.update(alias.asname or alias.name for alias in node.names)
+        else:
+            names.update(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+    return frozenset(names)
+
+
+def _tree(name: str) -> ast.Module:
     spec = find_spec(name)
-    return spec is not None and spec.submodule_search_locations is not None
+    if spec is None or spec.origin is None:
+        raise ValueError(f"{name} has no source file to fingerprint")
+    return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
 
 
 def _source_without_prose(definition: Definition) -> str:

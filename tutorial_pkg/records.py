@@ -31,7 +31,9 @@ class Record:
     """The result of one cell.
 
     Attributes:
-        experiment, profile, cell: where it belongs.
+        experiment: name of the table or figure.
+        profile: size of the run.
+        cell: name of the cell in it.
         config: the cell's configuration, as plain values.
         data: name and checksum of the data set.
         fingerprint: of the code that computed it, see `fingerprint.code_fingerprint`.

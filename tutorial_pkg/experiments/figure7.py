@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -117,13 +117,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     noise = records[-1]
     output.figure(
         "noise",
-        image_grid(
-            [
-                _as_floats(
-                    image for pair in zip(noise.arrays["clean"], noise.arrays["noisy"], strict=True) for image in pair
-                )
-            ]
-        ),
+        image_grid(_two_rows(noise.arrays["clean"], noise.arrays["noisy"])),
         caption=f"**Figure 7, noise.** The same digits under Gaussian noise of standard deviation "
         f"{noise.config['noise_stddev']:g}, shown clipped to [0, 1].",
         alt="Digits next to the same digits under strong Gaussian noise",
@@ -150,22 +144,24 @@ def render(records: Sequence[Record], output: Renderer) -> None:
 def pairs_figure(record: Record) -> Figure:
     """Draw a record's images in two rows, each next to its adversarial twin."""
     arrays = record.arrays
-    pairs = [image for pair in zip(arrays["clean"], arrays["adversarial"], strict=True) for image in pair]
     titles = [
         text
         for label, target in zip(arrays["labels"], arrays["targets"], strict=True)
         for text in (str(label), f"→ {target}")
     ]
-    half = len(pairs) // 2
-    return image_grid([_as_floats(pairs[:half]), _as_floats(pairs[half:])], titles=[titles[:half], titles[half:]])
+    half = len(titles) // 2
+    return image_grid(_two_rows(arrays["clean"], arrays["adversarial"]), titles=[titles[:half], titles[half:]])
+
+
+def _two_rows(first: np.ndarray, second: np.ndarray) -> list[list[np.ndarray]]:
+    """Arrange pairs of images side by side in two rows, as floats."""
+    images = [image / 255.0 for pair in zip(first, second, strict=True) for image in pair]
+    half = len(images) // 2
+    return [images[:half], images[half:]]
 
 
 def _as_bytes(images: torch.Tensor) -> np.ndarray:
     return (images[:, 0] * 255).round().to(torch.uint8).cpu().numpy()
-
-
-def _as_floats(images: Iterable[np.ndarray]) -> list[np.ndarray]:
-    return [image / 255.0 for image in images]
 
 
 CONFIGS = {

@@ -22,7 +22,8 @@ def fit_kernel_classifier(
     """Fit z to +1 for an image's class and −1 for the others, in the least-squares sense.
 
     Args:
-        inputs, labels: the training set; time grows with its cube, memory with its square.
+        inputs: the training set; time grows with the cube of its size, memory with its square.
+        labels: class indices, one an input.
         gamma: γ of the kernel exp(−γ‖x − x'‖²).
         ridge: the penalty on ‖z‖² in the kernel's own norm.
         num_classes: columns of the logits.

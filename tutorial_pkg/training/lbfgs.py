@@ -52,7 +52,8 @@ def train_classifier(
 
     Args:
         model: trained in place; only parameters with `requires_grad` move.
-        inputs, labels: the training set, on the model's device.
+        inputs: the training set, on the model's device.
+        labels: class indices, one an input.
         weight_decay: λ of each trained linear or convolutional layer, in the order of the layers.
         convention: how λ enters, one of `DECAY_CONVENTIONS`.
         decay_biases: whether the biases decay too.
