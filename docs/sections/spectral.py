@@ -208,9 +208,9 @@ for name, moved in changed.items():
     print(f"{name:34} {linear.mean():5.2f} {gains[0].mean:8.2f} {gains[-1].mean:8.2f} {100 * fooled:6.0f} %")
 
 # %% [markdown]
-# Before its sigmoid, the first layer amplifies its worst direction by $\lambda_+$, several times as much as the attack's. But
-# there the direction drives the units into saturation, behind the sigmoid the attack is ahead, at the logits further so,
-# and the worst direction fools no or hardly any image. What matters depends on the image and on *all*
+# Before its sigmoid, the first layer amplifies its worst direction by $\lambda_+$, more than it does the attack's. But
+# there the direction drives the units into saturation: behind the sigmoid the attack is ahead, at the logits further so,
+# and the worst direction fools the network on no image or hardly any. What matters depends on the image and on *all*
 # layers, and the attack gets there with a modest gain in each.
 #
 # A spectral bound near 20 in the first layer therefore *allows* small changes to become large, and whoever keeps all the
