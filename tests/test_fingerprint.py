@@ -105,6 +105,18 @@ def test_a_function_may_share_its_module_s_name(fingerprint_of, tmp_path):
     assert fingerprint_of(main) != before
 
 
+def test_a_package_may_import_its_own_modules(fingerprint_of, tmp_path):
+    package = tmp_path / "scratch_pkg" / "tools"
+    package.mkdir()
+    (package / "__init__.py").write_text("from scratch_pkg.tools import shared\n")
+    (package / "shared.py").write_text("def helper(x):\n    return x\n")
+    main = BASE.replace("from tutorial_pkg.scratch_b import helper", "from scratch_pkg.tools import shared")
+    main = main.replace("helper(x)", "shared.helper(x)")
+    before = fingerprint_of(main)
+    (package / "shared.py").write_text("def helper(x):\n    return -x\n")
+    assert fingerprint_of(main) != before
+
+
 def test_imports_inside_functions_are_followed(fingerprint_of):
     local = BASE.replace("from tutorial_pkg.scratch_b import helper", "").replace(
         "return helper(x)", "from scratch_pkg.b import helper\n        return helper(x)"

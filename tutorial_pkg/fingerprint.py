@@ -124,6 +124,8 @@ def _bound_names(module: str) -> frozenset[str]:
     for node in _tree(module).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.add(node.name)
+        elif isinstance(node, ast.ImportFrom) and node.module == module:
+            continue  # a package that imports its own submodule binds that module and no other name
         elif isinstance(node, ast.Import | ast.ImportFrom):
             names.update(alias.asname or alias.name for alias in node.names)
         else:
