@@ -73,8 +73,9 @@ def _noise_is_less_harmful(records: Records) -> Verdict:
     return Verdict(
         graded(noise < 0.05 and own > 0.95 and share >= 0.5, noise < 0.2 and own > 0.95),
         f"noise of stddev 0.1 fools a model on at most {100 * noise:.1f} % of the images it had right, "
-        f"its own examples on at least {100 * own:.1f} %; another model's examples do more harm than that noise for {100 * share:.0f} % "
-        f"of the pairs; the adversarial distortion is above 0.1 for {', '.join(larger) or 'no model'}",
+        f"its own examples on at least {100 * own:.1f} %; another model's examples do more harm than that noise for "
+        f"{100 * share:.0f} % of the pairs; the adversarial distortion is above 0.1 for "
+        f"{', '.join(larger) or 'no model'}",
     )
 
 
