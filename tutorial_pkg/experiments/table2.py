@@ -22,6 +22,7 @@ from tutorial_pkg.experiments.transfer_cells import (
     mean_rate,
     mean_with_interval,
     points,
+    rates,
     transfer_values,
 )
 from tutorial_pkg.figures import Renderer, mean_sd, percent
@@ -231,6 +232,9 @@ def _offer_values(records: Sequence[Record], output: Renderer) -> None:
         "mean.adversarial",
         percent(float(np.mean([mean_rate(records, *pair, "correct") for pair in pairs])), 1),
     )
+    own_noise = [rate for name in MODELS for rate in rates(records, noise_row(name), name, "correct")]
+    output.value("own_noise", percent(max(rate.fraction for rate in own_noise), 1))
+    output.value("own_noise_limit", percent(max(rate.interval()[1] for rate in own_noise), 1))
     for target in MODELS:
         others = [mean_rate(records, source, target, "correct") for source in MODELS if source != target]
         output.value(f"{target}.mean_error", percent(float(np.mean(others)), 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations
 
 import numpy as np
 import torch
@@ -219,10 +220,12 @@ def render(records: Sequence[Record], output: Renderer) -> None:
 def _offer_values(records: Sequence[Record], output: Renderer) -> None:
     output.value("num_images", f"{records[0].values['num_images']:,}")
     output.value("num_splits", str(len(records)))
-    groups = {
-        "same_set": [("M1", "M1'"), ("M1'", "M1")],
-        "other_set": [("M1", "M2"), ("M1'", "M2"), ("M2", "M1"), ("M2", "M1'")],
-    }
+    across = [(a, b) for a, b in permutations(MODELS, 2) if TRAINED_ON[a] != TRAINED_ON[b]]
+    # Within and across training sets between networks of equal architectures, as in `same_minus_other`.
+    alike = ("M1", RESTART, "M2") if RESTART in records[0].config["recipes"] else MODELS
+    groups = {"across": across, "same_set": [], "other_set": []}
+    for a, b in permutations(alike, 2):
+        groups["same_set" if TRAINED_ON[a] == TRAINED_ON[b] else "other_set"].append((a, b))
     for group, pairs in groups.items():
         for kind in ("", " amplified", " amplified, clipped", " noise"):
             errors = [mean_rate(records, source + kind, target) for source, target in pairs]
