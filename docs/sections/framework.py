@@ -1,12 +1,14 @@
 # %% [markdown]
 # # Framework (§2)
 #
-# > **What this section sets up.** The paper studies a handful of networks, from a linear classifier to AlexNet, on three
-# > data sets. Everything it says later, about units and about adversarial examples, is said of these. (Paper, §2 and §4.2)
+# > **What this section sets up.** The paper studies a handful of networks, from a linear classifier to AlexNet, on
+# > three
+# > data sets. Everything it says later, about units and about adversarial examples, is said of these. (Paper, §2 and
+# > §4.2)
 #
-# The paper names its networks in one sentence each and gives their errors in Table 1. To recompute anything, we first have to train
-# networks that have the same errors, and that turns out to hinge on two things that the paper says in passing: how
-# weight decay is counted, and what "until convergence" means.
+# The paper names its networks in one sentence each and gives their errors in Table 1. To recompute anything, we first
+# have to train networks that have the same errors, and that turns out to hinge on two things that the paper says in
+# passing: how weight decay is counted, and what "until convergence" means.
 #
 # ## Notation
 #
@@ -20,23 +22,26 @@
 # | $\lambda$ | `weight_decay` | one number a layer |
 # | $P_1, P_2$ | `split_halves(data, generator)` | two disjoint halves of the training set |
 #
-# Our models return *logits*, the scores before the softmax. The softmax turns them into probabilities but does not change
-# which is largest, and the loss is computed more precisely from the logits.
+# Our models return *logits*, the scores before the softmax. The softmax turns them into probabilities but does not
+# change which is largest, and the loss is computed more precisely from the logits.
 #
 # ## Data
 #
-# The paper's main experiments use [MNIST](../references.md#lecun1998): 60,000 handwritten digits to train on and 10,000 to test, 28×28 grey
-# pixels, which we scale to the range from 0 to 1. MNIST has to be downloaded. This page, and the quick profile of every
-# experiment, use the [8×8 digits](../references.md#alpaydin1998) that come with scikit-learn, resized to the same 28×28 pixels.
+# The paper's main experiments use [MNIST](../references.md#lecun1998): 60,000 handwritten digits to train on and
+# 10,000 to test, 28×28 grey pixels, which we scale to the range from 0 to 1. MNIST has to be downloaded. This page,
+# and the quick profile of every experiment, use the [8×8 digits](../references.md#alpaydin1998) that come with
+# scikit-learn, resized to the same 28×28 pixels.
 
 # %% tags=["hide-input"] alt="Twenty digits, two of each class, blurred from being enlarged" caption="The bundled digits. Enlarged from 8×8 pixels, they are smoother than MNIST's."
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import torch
 
 from tutorial_pkg.data import load_digits, split_halves
 from tutorial_pkg.metrics import error_rate
 from tutorial_pkg.models import build_model
-from tutorial_pkg.training import DECAY_CONVENTIONS, train_classifier
+from tutorial_pkg.training import DECAY_CONVENTIONS, TABLE1_RECIPES, train
 
 digits = load_digits()
 figure, axes = plt.subplots(2, 10, figsize=(6.4, 1.4))
@@ -55,18 +60,18 @@ pixels = digits.train_inputs.flatten(1)
 print("pixels:", pixels.shape[1], "  rank of the training set:", int(torch.linalg.matrix_rank(pixels, rtol=1e-4)))
 
 # %% [markdown]
-# That is enough to run every line of code on this site in seconds, and to see most effects. It does not give the paper's
-# numbers, for two reasons. The images are blurred copies of 8×8 ones, so that they span far fewer dimensions than
-# they have pixels. And there are so few that even a linear model with little weight decay gets every training image
-# right. Wherever a number comes from these digits, the line under it says so.
+# That is enough to run every line of code on this site in seconds, and to see most effects. It does not give the
+# paper's numbers, for two reasons. The images are blurred copies of 8×8 ones, so that they span far fewer dimensions
+# than they have pixels. And there are so few that even a linear model with little weight decay gets every training
+# image right. Wherever a number comes from these digits, the line under it says so.
 #
 # For the question of whether adversarial examples depend on the training images, the paper splits MNIST's training set
 # into two halves of 30,000 that share no image.
 
 # %%
 p1, p2 = split_halves(digits, torch.Generator().manual_seed(0))
-shared = (p1.train_inputs.flatten(1)[:, None] == p2.train_inputs.flatten(1)[None]).all(2).any(1).sum()
-print(f"P1: {len(p1.train_labels)} images   P2: {len(p2.train_labels)} images   in both: {shared}")
+in_p1, in_p2 = ({image.numpy().tobytes() for image in half.train_inputs} for half in (p1, p2))
+print(f"P1: {len(in_p1)} images   P2: {len(in_p2)} images   in both: {len(in_p1 & in_p2)}")
 
 # %% [markdown]
 # ## Models
@@ -79,11 +84,12 @@ print(f"P1: {len(p1.train_labels)} images   P2: {len(p2.train_labels)} images   
 # | AE400-10 | `"ae400-10"` | 400 sigmoid units trained to reconstruct the image from a sparse code, then frozen; a linear classifier on the code |
 # | Conv | `"conv"` | convolution, max pooling, a fully connected layer, dropout, a linear classifier |
 #
-# [AlexNet](../references.md#krizhevsky2012) on [ImageNet](../references.md#deng2009) and [QuocNet](../references.md#le2012), a billion
-# parameters trained without labels on frames of video, complete the paper's list; Table 1 is about the models for MNIST.
+# [AlexNet](../references.md#krizhevsky2012) on [ImageNet](../references.md#deng2009) and
+# [QuocNet](../references.md#le2012), a billion parameters trained without labels on frames of video, complete the
+# paper's list; Table 1 is about the models for MNIST.
 #
-# Each model is a chain of named layers. One can stop at a layer, which gives $\phi(x)$, and start above it, which gives the rest
-# of the network as a model of its own.
+# Each model is a chain of named layers. One can stop at a layer, which gives $\phi(x)$, and start above it, which
+# gives the rest of the network as a model of its own.
 
 # %%
 for name in ("softmax", "fc100-100-10", "fc200-200-10", "ae400-10", "conv"):
@@ -94,20 +100,17 @@ for name in ("softmax", "fc100-100-10", "fc200-200-10", "ae400-10", "conv"):
 fc = build_model("fc100-100-10")
 phi = fc.features(digits.test_inputs, "hidden2")
 rest = fc.above("hidden2")
-print(
-    "φ(x):",
-    tuple(phi.shape),
-    "  the rest applied to φ(x) is the model:",
-    torch.equal(rest(phi), fc(digits.test_inputs)),
-)
+same = torch.equal(rest(phi), fc(digits.test_inputs))
+print("φ(x):", tuple(phi.shape), "  the rest applied to φ(x) is the model:", same)
 
 # %% [markdown]
 # ## Training until convergence
 #
-# "Each of our models were trained with L-BFGS until convergence." [L-BFGS](../references.md#liu1989) is not the stochastic gradient
-# descent of today: each step looks at the *whole* training set, estimates from the last few gradients how the loss
-# curves, and jumps to where the loss would be smallest if that estimate were exact. There is no learning rate to choose, and there are no
-# mini-batches. What it minimises is the mean cross-entropy plus the weight decay,
+# "Each of our models were trained with L-BFGS until convergence." [L-BFGS](../references.md#liu1989) is not the
+# stochastic gradient descent of today: each step looks at the *whole* training set, estimates from the last few
+# gradients how the loss curves, and jumps to where the loss would be smallest if that estimate were exact. There is
+# no learning rate to choose, and there are no mini-batches. What it minimises is the mean cross-entropy plus the
+# weight decay,
 #
 # $$
 # \frac1N \sum_{i=1}^N \mathrm{loss}_f(x_i, y_i) + \sum_{\text{layers}} \mathrm{decay}(\lambda, W).
@@ -127,37 +130,36 @@ def errors(network: torch.nn.Module) -> tuple[float, float]:
 
 
 for max_iter in (5, 20, 80):
-    torch.manual_seed(0)
-    fc = build_model("fc100-100-10")
-    result = train_classifier(
-        fc, digits.train_inputs, digits.train_labels, weight_decay=(1e-5, 1e-5, 1e-6), max_iter=max_iter
-    )
-    train_error, test_error = errors(fc)
+    network, result = train(TABLE1_RECIPES["N100-100-10"].shortened(max_iter), digits, seed=0)
+    train_error, test_error = errors(network)
     print(
-        f"{max_iter:3d} iterations: objective {result.loss:.4f}   training error {train_error:5.2f} %   test error {test_error:5.2f} %"
+        f"{max_iter:2d} iterations: objective {result.loss:.4f}   "
+        f"training error {train_error:5.2f} %   test error {test_error:5.2f} %"
     )
 
 # %% [markdown]
-# Stopping early is no small matter: on MNIST the test error of this network goes on falling for hundreds of iterations, while the weight
-# decay reshapes the weights of a network that makes hardly any training error. We stop when an iteration lowers the objective by less
-# than one part in $10^{10}$, or where single precision shows no further descent.
+# Stopping early is no small matter: on MNIST the test error of this network goes on falling for hundreds of
+# iterations, while the weight decay reshapes the weights of a network that makes hardly any training error. We stop
+# when an iteration lowers the objective by less than one part in $10^{10}$, or where single precision shows no
+# further descent.
 #
 # The autoencoder comes first in AE400-10. With the code $h(x) = \sigma(W_1 x + b_1)$ and the reconstruction
 # $\hat x = \sigma(W_2 h(x) + b_2)$, it minimises
 #
 # $$
-# \frac{1}{2N} \sum_i \|\hat x_i - x_i\|_2^2 + \frac{\lambda}{2}\left(\|W_1\|_F^2 + \|W_2\|_F^2\right) + \beta \sum_j \mathrm{KL}(\rho \,\|\, \hat\rho_j),
+# \frac{1}{2N} \sum_i \|\hat x_i - x_i\|_2^2 + \frac{\lambda}{2}\left(\|W_1\|_F^2 + \|W_2\|_F^2\right) + \beta \sum_j
+# \mathrm{KL}(\rho \,\|\, \hat\rho_j),
 # $$
 #
-# where $\hat\rho_j$ is how active unit $j$ is on average and the last term draws that towards a small $\rho$: most units are silent
-# most of the time. Then $W_1$ is frozen and only the classifier on top is trained. The code is
+# where $\hat\rho_j$ is how active unit $j$ is on average and the last term draws that towards a small $\rho$: most
+# units are silent most of the time. Then $W_1$ is frozen and only the classifier on top is trained. The code is
 # [`pretrain_autoencoder`][tutorial_pkg.training.pretrain_autoencoder].
 #
 # ## The weight-decay puzzle
 #
-# "All our examples use quadratic weight decay on the connection weights: $\mathrm{loss}_\mathrm{decay} = \lambda \sum w_i^2 / k$ … where $k$ is the
-# number of units in the layer." Taken as printed, this does not give Table 1. There are three common ways to count, and each can include
-# the biases or leave them out, as "connection weights" suggests:
+# "All our examples use quadratic weight decay on the connection weights:
+# $\mathrm{loss}_\mathrm{decay} = \lambda \sum w_i^2 / k$ … where $k$ is the number of units in the layer." Taken as
+# printed, this does not give Table 1. There are three common ways to count:
 #
 # | `convention` | decay | |
 # | --- | --- | --- |
@@ -165,80 +167,85 @@ for max_iter in (5, 20, 80):
 # | `"half_sum"` | $\frac{\lambda}{2} \sum w^2$ | the textbook form, whose gradient is $\lambda w$ |
 # | `"sum"` | $\lambda \sum w^2$ | |
 #
-# Convergence makes the test sharp. A linear classifier's objective is convex, so whatever the optimiser and the initial weights, there is one solution, and
-# either its error is the paper's or the objective is another one. The paper's extreme model, $\lambda = 1$, is the most telling, since
-# there the decay rules:
+# and three ways to treat the biases, about which the paper is silent: there are none, so that a layer is $W x$ and
+# not $W x + b$; they are free; or they decay as the weights do. Convergence makes the test sharp. A linear
+# classifier's objective is convex, so whatever the optimiser and the initial weights, its errors are the same; if
+# they are not the paper's, the objective was another one. The paper's extreme model, $\lambda = 1$, is the most
+# telling, since there the decay rules:
 
 # %%
-print("λ = 1, on the digits   biases   training %   test %   ‖W‖     ‖b‖")
+print("λ = 1, on the digits  biases   training %  test %    ‖W‖    ‖b‖")
 for convention in DECAY_CONVENTIONS:
-    for decay_biases in (False, True):
-        linear = build_model("softmax")
-        train_classifier(
-            linear,
-            digits.train_inputs,
-            digits.train_labels,
-            weight_decay=(1.0,),
-            convention=convention,
-            decay_biases=decay_biases,
-        )
+    for biases in ("none", "free", "decayed"):
+        recipe = replace(TABLE1_RECIPES["softmax3"], convention=convention, biases=biases)
+        linear, _ = train(recipe, digits, seed=0)
         train_error, test_error = errors(linear)
-        weight, bias = linear.layers["logits"][-1].weight.detach(), linear.layers["logits"][-1].bias.detach()
-        kind = "decay" if decay_biases else "free"
-        print(
-            f"{convention:<22} {kind:<8} {train_error:8.2f} {test_error:10.2f} {weight.norm():8.3f} {bias.norm():7.3f}"
-        )
+        layer = linear.layers["logits"][-1]
+        lengths = f"{layer.weight.norm().item():7.3f}{layer.bias.norm().item():7.3f}"
+        print(f"{convention:<22}{biases:<10}{train_error:8.2f}{test_error:8.2f}{lengths}")
 
 # %% [markdown]
 # Which convention gives *the paper's* errors is a question for MNIST, and for all three linear models at once:
 #
 # --8<-- "conventions/conventions.md" if present
 #
-# The printed formula is far off: its decay is weaker by the factor $k / 2$. The textbook form gives the paper's first two models
-# closely whatever the biases do. The third tells the biases apart: only when they decay with the weights does $\lambda = 1$ come out as in the paper, too.
-# So "connection weights" included the biases, and the $k$ was not there, or was cancelled by something that the text leaves out. We use
-# $\frac{\lambda}{2} \sum w^2$ over weights and biases everywhere.
+# On MNIST the printed formula is far off: its decay is weaker by the factor $k / 2$. The textbook form gives the
+# first two models closely, whatever the biases do. The third tells the biases apart. While they are free, its errors
+# are too high; when they decay, or when there are none, it comes out as in the paper. "Connection weights" were all
+# there was to decay, then, or they included the biases; and the $k$ was not there, or was cancelled by something that
+# the text leaves out. We use $\frac{\lambda}{2} \sum w^2$ and no biases everywhere.
 #
-# Why should ten biases matter? The gradient with respect to a bias is the difference between the probability that the model gives the class,
-# averaged over the training set, and the share of the images that are of it. Free biases therefore move until every class gets its
-# share *on average*. When the decay keeps the weights so small that no image is classified with confidence, this is
-# a costly aim: it moves the boundaries for the sake of averages, and not of the images near them. In the digits' table the biases
-# then are as large as all the weights together. Under decay they stay near zero, and the errors are lower.
+# Why should ten biases matter? The gradient with respect to a bias is the difference between the probability that the
+# model gives the class, averaged over the training set, and the share of the images that are of it. Free biases
+# therefore move until every class gets its share *on average*. When the decay keeps the weights so small that no
+# image is classified with confidence, this is a costly aim: it moves the boundaries for the sake of averages, and not
+# of the images near them. In the digits' table, free biases are as large as all the weights together, and the errors
+# higher.
 #
 # ## Table 1
 #
 # --8<-- "table1/table1.md"
 #
-# The first columns are what this page was about: errors on the training and the test set, ours beside the paper's. softmax1 has a test error of
-# {{ table1.softmax1.test_error }} %, N100-100-10 of {{ table1.N100-100-10.test_error }} % and AE400-10 of {{ table1.AE400-10.test_error }} %. If the line
-# under the table says `quick`, these are about the digits, and the paper's columns serve as a reminder only.
+# The first columns are what this page was about: errors on the training and the test set, ours beside the paper's.
+# softmax1 has a test error of {{ table1.softmax1.test_error }} %, N100-100-10 of {{ table1.N100-100-10.test_error }}
+# % and AE400-10 of {{ table1.AE400-10.test_error }} %. If the line under the table says `quick`, these are about the
+# digits, and the paper's columns serve as a reminder only.
 #
-# The other columns say how far one has to go from a training image, per pixel, until the network answers another class: the
-# paper's last column, and three readings of it. [The next page](minimum_distortion.py) is about how they are found, and why there are three.
+# The other columns say how far one has to go from a training image, per pixel, until the network answers another
+# class: the paper's last column, and several readings of it. [The next page](minimum_distortion.py) is about how they
+# are found, and why there is more than one.
 #
 # ## Differences from the paper
 #
-# 1. **Weight decay.** $\frac{\lambda}{2} \sum w^2$ over weights and biases, not $\lambda \sum w^2 / k$ over weights, for the reasons above.
-# 2. **Convergence.** The paper gives no criterion. Ours is above; the number of iterations and whether the criterion was met are in each record.
-# 3. **Initial weights.** Not given. We use [Glorot and Bengio's](../references.md#glorot2010), four times as large below a sigmoid, as they recommend. For the linear
-#    models it does not matter.
-# 4. **The autoencoder.** The paper asks for "very high quality first layer filters" and gives no objective. We use the sparse autoencoder of
-#    [Ng's lecture notes](../references.md#ng2011), with a $\beta$ of our choice.
-# 5. **Conv.** The order of its layers is given, their sizes are not. We take 32 maps of 5×5, pooling by 2, 256 units and half of them dropped,
-#    with rectified units, trained by mini-batches, since dropout has no place in L-BFGS: its objective would change from one evaluation to the next.
-# 6. **Seeds.** The paper reports one network a row. In the `paper` profile we train several and give mean and standard deviation.
+# 1. **Weight decay.** $\frac{\lambda}{2} \sum w^2$ in networks without biases, not $\lambda \sum w^2 / k$, for the
+#    reasons above.
+# 2. **Convergence.** The paper gives no criterion. Ours is above; the number of iterations and whether the criterion
+#    was met are in each record.
+# 3. **Initial weights.** Not given. We use [Glorot and Bengio's](../references.md#glorot2010), four times as large
+#    below a sigmoid, as they recommend. For the linear models it does not matter.
+# 4. **The autoencoder.** The paper asks for "very high quality first layer filters" and gives no objective. We use
+#    the sparse autoencoder of [Ng's lecture notes](../references.md#ng2011), with a $\beta$ of our choice.
+# 5. **Conv.** The order of its layers is given, their sizes are not. We take 32 maps of 5×5, pooling by 2, 256 units
+#    and half of them dropped, with rectified units, trained by mini-batches, since dropout has no place in L-BFGS:
+#    its objective would change from one evaluation to the next.
+# 6. **Seeds.** The paper reports one network a row. In the `paper` profile we train several and give mean and
+#    standard deviation.
 #
 # ## What later work found
 #
-# Nobody trains like this any more. Full-batch L-BFGS gave way to stochastic gradient descent, sigmoids to rectified units, and the sparse
-# autoencoder to supervised training from the start. For adversarial examples little depends on it: they have been found for every
-# architecture tried since, with distortions of the same order, as long as nothing is done against them. And the extreme weight decay that the paper tried "in order to test whether it
-# is still possible to generate adversarial examples" pointed ahead: it makes the model smoother, adversarial examples farther away, and
-# the error higher, the trade that [Tsipras et al. (2019)](../references.md#tsipras2019) later argued cannot be had for free.
+# Nobody trains like this any more. Full-batch L-BFGS gave way to stochastic gradient descent, sigmoids to rectified
+# units, and the sparse autoencoder to supervised training from the start. For adversarial examples little depends on
+# it: they have been found for every architecture tried since, with distortions of the same order, as long as nothing
+# is done against them. And the extreme weight decay that the paper tried "in order to test whether it is still
+# possible to generate adversarial examples" pointed ahead: it makes the model smoother, adversarial examples farther
+# away, and the error higher, the trade that [Tsipras et al. (2019)](../references.md#tsipras2019) later argued cannot
+# be had for free.
 #
 # ## Exercises
 #
-# 1. Train `"softmax"` with `weight_decay=(0.0,)`. Does it converge? (The digits can be separated without error; where does the minimum lie?)
+# 1. Train a softmax with `weight_decay=(0.0,)`. Does it converge? (The digits can be separated without error; where
+#    does the minimum lie?)
 # 2. Continue the network 100-100-10 to 300 iterations. Does the test error follow the objective?
 # 3. Show that `"sum_over_units"` with $\lambda$ is `"half_sum"` with $2\lambda / k$, and check it with the code.
-# 4. Train on $P_1$ and on $P_2$. On how many test images do the two disagree, and how does that compare with their errors?
+# 4. Train on $P_1$ and on $P_2$. On how many test images do the two disagree, and how does that compare with their
+#    errors?

@@ -1,0 +1,207 @@
+# %% [markdown]
+"""
+# Attack your own model
+
+How much does it take to change your classifier's mind? `minimum_distortion` answers that for every image of a batch: it
+finds the smallest change, in the Euclidean norm, with which the model gives another class, and keeps every pixel in its
+range. It asks two things of the model: that it takes a float tensor, one input a row, and that it returns one row of
+scores (*logits*) for each. It need not come from this project.
+
+## In ten lines
+
+A SqueezeNet from torchvision. It is not trained, so that this page runs without a download; say `weights="DEFAULT"` and
+leave out `num_classes` for the one that knows ImageNet.
+"""
+
+# %%
+import torch
+from torch.nn.functional import pad
+from torchvision.models import squeezenet1_1
+from torchvision.transforms import Normalize
+
+from tutorial_pkg.attacks import minimum_distortion
+from tutorial_pkg.data import load_digits
+from tutorial_pkg.training import TABLE1_RECIPES, train
+
+torch.manual_seed(0)
+normalize = Normalize(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
+model = torch.nn.Sequential(normalize, squeezenet1_1(weights=None, num_classes=10)).eval()
+digits = load_digits()
+images = pad(digits.test_inputs[:4], (2, 2, 2, 2)).repeat(1, 3, 1, 1)  # [4, 3, 32, 32], values in [0, 1]
+labels = model(images).argmax(1)  # what it says now; use the true labels for a trained model
+
+result = minimum_distortion(model, images, labels=labels)
+
+print("success:       ", result.success.tolist())
+print("classes:       ", labels.tolist(), "→", result.targets.tolist())
+print("distortion:    ", [f"{d:.5f}" for d in result.rms_distortion.tolist()])
+print("check:         ", model(result.adv_inputs).argmax(1).tolist())
+
+# %% [markdown]
+# **Put the preprocessing into the model.** Networks are usually fed normalised images, but the smallest change to a
+# normalised image is not the smallest change to the image, and the range of a pixel is no longer from 0 to 1. With
+# the normalisation as the model's first layer, `images` are what a camera would give, the box is $[0, 1]$, and the
+# distortion is in the unit of pixels.
+#
+# ## What comes back
+#
+# | attribute | shape | meaning |
+# | --- | --- | --- |
+# | `adv_inputs` | like `inputs` | the altered images, inside the box exactly |
+# | `success` | `[N]` | whether the model gives the class that was asked for |
+# | `targets` | `[N]` | that class; chosen by the attack if you gave `labels` |
+# | `rms_distortion` | `[N]` | $\sqrt{\sum_i r_i^2 / n}$ over the $n$ numbers of an input: the paper's measure |
+# | `l2_norm` | `[N]` | $\|r\|_2$; the same up to the factor $\sqrt n$ |
+# | `c` | `[N]` | the weight of the distance in the paper's penalty that belongs to this solution |
+# | `num_evals` | `[N]` | what it cost, in passes through the model |
+#
+# An input for which nothing was found is an answer, and no exception: `success` is false, `adv_inputs` the clean
+# input, and the distortion infinite. So take averages over `result.success`, and report the share of it. An input
+# that is where it should be already, because it has the target's class or not the label's, needs no change: its
+# distortion is zero.
+#
+# ## What the options change
+#
+# The rest of this page uses a small trained network, the paper's 100-100-10, on digits, so that the differences mean
+# something.
+
+# %%
+network, _ = train(TABLE1_RECIPES["N100-100-10"].shortened(60), digits, seed=0)
+inputs, labels = digits.test_inputs[:25], digits.test_labels[:25]
+generator = torch.Generator().manual_seed(0)
+targets = (labels + torch.randint(1, 10, labels.shape, generator=generator)) % 10
+
+
+def show(name: str, goal: dict[str, torch.Tensor], **options: object) -> None:
+    """Attack, and print a line about it."""
+    attack = minimum_distortion(network, inputs, **goal, **options)
+    found = attack.rms_distortion[attack.success].mean()
+    share, passes = 100 * attack.success.float().mean(), attack.num_evals.float().mean()
+    print(f"{name:<40} success {share:3.0f} %   distortion {found:.4f}   passes {passes:4.0f}")
+
+
+to_class, to_any = {"targets": targets}, {"labels": labels}
+
+# %% [markdown]
+# **`targets` or `labels`.** With `targets` the model is to give *that* class; with `labels`, any class but that one.
+# The second tries all of them and returns the nearest, so it costs more passes and finds shorter perturbations. Give
+# exactly one of the two.
+
+# %%
+show("targets: one class, at random", to_class)
+show("labels: the nearest other class", to_any)
+
+# %% [markdown]
+# **`loss` and `polish`.** By default the attack walks along the boundary of the target class.
+# `loss="cross_entropy", polish=False` is the paper's method, a penalty minimised by L-BFGS with a search over $c$;
+# `polish=True` adds the walk after it, and `loss="margin", polish=False` puts Carlini and Wagner's loss in the place
+# of the cross-entropy. [Minimum distortion](../sections/minimum_distortion.py) explains them one by one. Where the
+# boundary is rough, as in some deep networks, a search and a walk may end in different valleys: run both, and keep
+# the shorter of the two.
+
+# %%
+for loss in ("margin", "cross_entropy"):
+    for polish in (True, False):
+        show(f"loss={loss!r}, polish={polish}", to_class, loss=loss, polish=polish)
+
+# %% [markdown]
+# **`max_iter` and `num_search_steps`** bound the work: steps of a walk, or of L-BFGS for one value of $c$; and how
+# many values of $c$ are tried. An image that has converged stops by itself, so a generous limit costs little.
+
+# %%
+for max_iter in (5, 10, 20, 100):
+    show(f"max_iter={max_iter}", to_class, max_iter=max_iter)
+for num_search_steps in (3, 6, 12):
+    show(
+        f"num_search_steps={num_search_steps}, the paper's method",
+        to_class,
+        num_search_steps=num_search_steps,
+        loss="cross_entropy",
+        polish=False,
+    )
+
+# %% [markdown]
+# **`box`** is the range of every number in an input: `(0, 1)` by default, `(-1, 1)` for models that expect that,
+# infinite for inputs without limits. It matters: pixels that are black already cannot get darker, and without the box
+# the attack uses that room.
+
+# %%
+show("box=(0, 1)", to_class)
+show("box=(-inf, inf)", to_class, box=(-torch.inf, torch.inf))
+
+# %% [markdown]
+# **`batch_size`** is how many images are solved together. Each is a problem of its own, so it changes memory and
+# speed, and the results by rounding only. The default suits networks of the paper's size; for a deep one on a small
+# GPU, make it smaller.
+
+# %%
+one_by_one = minimum_distortion(network, inputs, targets=targets, batch_size=1)
+together = minimum_distortion(network, inputs, targets=targets, batch_size=25)
+difference = (one_by_one.rms_distortion / together.rms_distortion - 1).abs().max()
+print(f"largest relative difference in distortion: {difference:.0e}")
+
+# %% [markdown]
+# **Devices and precision** have no option: the attack runs where the model and the inputs are, in the inputs'
+# precision. Move both, as in `minimum_distortion(model.cuda(), images.cuda(), labels=labels.cuda())`, or make both
+# `double()`. `progress=True` shows a progress bar.
+#
+# ## Models of another shape
+#
+# Anything that can be called will do. A model that returns an object, or a single score for two classes, needs a line
+# around it:
+
+
+# %%
+def score(x: torch.Tensor) -> torch.Tensor:
+    """A model with one score a row: positive for a dark image."""
+    return 20 * (0.3 - x.flatten(1).mean(1))
+
+
+def two_classes(x: torch.Tensor) -> torch.Tensor:
+    """The same as logits: class 1 where the score is positive."""
+    return torch.stack([torch.zeros(len(x)), score(x)], dim=1)
+
+
+changed = minimum_distortion(two_classes, inputs, targets=(score(inputs) <= 0).long())
+print("to become       ", ["dark" if score(x[None]) <= 0 else "light" for x in inputs[:4]])
+print("distortion      ", [f"{d:.4f}" for d in changed.rms_distortion[:4].tolist()])
+print("without a box   ", [f"{abs(0.3 - x.mean().item()):.4f}" for x in inputs[:4]])
+
+# %% [markdown]
+# Without limits, every pixel would have to change by as much as the mean has to: the last line. To become lighter, an
+# image has room for that. To become darker it takes more, because black pixels have no part in it.
+#
+# For a model of the Transformers library it is `lambda x: net(pixel_values=x).logits`; for an ensemble,
+# `lambda x: sum(net(x) for net in nets)`. What is needed is that gradients flow from the scores to the inputs: a
+# model that goes through NumPy, or rounds its input, gives none. A `torch.nn.Module` is put into evaluation mode
+# while the attack lasts, so that dropout and batch norm are fixed, and back afterwards. Its parameters' gradients,
+# its mode and the global random state are left as they were.
+#
+# ## If something is wrong
+#
+# What the attack cannot work with is refused at once, with what was expected, what came and what to do:
+
+# %%
+mistakes = {
+    "bytes": lambda: minimum_distortion(network, inputs * 255, labels=labels),
+    "no goal": lambda: minimum_distortion(network, inputs),
+    "no batch": lambda: minimum_distortion(network, inputs[0, 0, 0], labels=labels[:1]),
+    "class 10": lambda: minimum_distortion(network, inputs, labels=labels + 1),
+    "one score": lambda: minimum_distortion(score, inputs, labels=labels),
+}
+for name, attempt in mistakes.items():
+    try:
+        attempt()
+    except ValueError as error:
+        print(f"{name}: {error}\n")
+
+# %% [markdown]
+# And three things that no program can notice:
+#
+# - **Much success at distortion zero** means that the model was wrong before. Attack the inputs it gets right.
+# - **No success** for most inputs may mean a robust model. More often it means that the gradient is zero: a saturated
+#   softmax *inside* the model (return logits), a step function, an image that was cast to bytes. Look at
+#   `torch.autograd.grad` of a logit with respect to the input.
+# - **A large distortion** found by one attack is an upper bound on the smallest, never a proof of robustness. Try the
+#   other three combinations of `loss` and `polish`, and see [what later work
+#   found](../sections/minimum_distortion.py#what-later-work-found).
