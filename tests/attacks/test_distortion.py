@@ -195,7 +195,7 @@ def test_a_walk_can_start_elsewhere(network, images, targets):
     reference = walk_boundary(network, x, goal, box=(0.0, 1.0), max_iter=100)
     start = reference.points.reshape(x.shape)
     again = walk_boundary(network, x, goal, box=(0.0, 1.0), max_iter=100, start=start)
-    assert (again.squared_norm / reference.squared_norm).max() < 1.001
+    assert (again.squared_norm / reference.squared_norm).max() < 1.005
     assert again.num_evals.sum() < 0.7 * reference.num_evals.sum()
 
 
