@@ -22,6 +22,7 @@ from tqdm import tqdm
 from tutorial_pkg.claims import CLAIMS, write_ledger
 from tutorial_pkg.experiments import EXPERIMENTS, PROFILES, Context, Experiment, run_cell
 from tutorial_pkg.figures import Renderer, write_values
+from tutorial_pkg.performance import write_performance
 from tutorial_pkg.records import Record, RecordError, Status, read_record, record_path, status, write_record
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -165,6 +166,7 @@ def render(results: Path, output: Path) -> None:
             print(f"{experiment.name}: no complete set of records, nothing to show")
     write_values(output, values)
     write_ledger(output, CLAIMS, shown)
+    write_performance(output, results)
 
 
 def complete_records(experiment: Experiment, results: Path) -> Iterator[tuple[list[Record], bool]]:

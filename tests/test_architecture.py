@@ -16,7 +16,7 @@ ORDER = [
     {"transfer", "adversarial_training"},
     {"figures"},
     {"experiments"},
-    {"claims"},
+    {"claims", "performance"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 NEVER = {

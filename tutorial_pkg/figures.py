@@ -69,11 +69,12 @@ class Renderer:
         self.experiment = experiment
         self.values: dict[str, str] = {}
         self.written: set[Path] = set()
-        self._provenance = provenance_line(records, stale=stale)
+        self._provenance = f'<span class="provenance">{provenance_line(records, stale=stale)}</span>'
 
     def table(self, name: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "") -> None:
         """Write a Markdown table with its caption and provenance as `<name>.md`."""
-        self._write(f"{name}.md", f"{markdown_table(header, rows)}\n\n{self._caption(caption)}\n")
+        shown = markdown_table(header, rows)
+        self._write(f"{name}.md", f"{shown}\n\n{caption_block(f'{caption} {self._provenance}')}\n")
 
     def figure(self, name: str, figure: Figure, *, caption: str, alt: str) -> None:
         """Write a figure as inline SVG with its caption and provenance as `<name>.md`.
@@ -82,9 +83,7 @@ class Renderer:
             caption: what a reader should see, in Markdown.
             alt: what it shows, for those who cannot see it.
         """
-        svg = figure_svg(figure, title=alt)
-        block = f'<figure class="record" markdown="1">\n{svg}\n</figure>\n\n{self._caption(caption)}\n'
-        self._write(f"{name}.md", block)
+        self._write(f"{name}.md", figure_block(figure, caption=f"{caption} {self._provenance}", alt=alt))
 
     def text(self, name: str, markdown: str) -> None:
         """Write a fragment of Markdown as it is."""
@@ -94,15 +93,22 @@ class Renderer:
         """Offer a number to the prose as `{{ <experiment>.<key> }}`."""
         self.values[f"{self.experiment}.{key}"] = text
 
-    def _caption(self, caption: str) -> str:
-        provenance = f'<span class="provenance">{self._provenance}</span>'
-        return f'<p class="caption" markdown="span">{caption} {provenance}</p>'
-
     def _write(self, name: str, content: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / name
         write_if_changed(path, content)
         self.written.add(path)
+
+
+def figure_block(figure: Figure, *, caption: str, alt: str) -> str:
+    """Return a figure as inline SVG with its caption below, in Markdown."""
+    svg = figure_svg(figure, title=alt)
+    return f'<figure class="record" markdown="1">\n{svg}\n</figure>\n\n{caption_block(caption)}\n'
+
+
+def caption_block(caption: str) -> str:
+    """Return a caption in the site's style; it may hold Markdown."""
+    return f'<p class="caption" markdown="span">{caption}</p>'
 
 
 def write_if_changed(path: Path, content: str) -> None:

@@ -1,0 +1,60 @@
+import json
+
+import pytest
+
+from tutorial_pkg.performance import attack_table, pareto_figure, write_performance
+
+ROW = {
+    "name": "ours: default",
+    "goal": "targeted",
+    "num_images": 1000,
+    "success": 1.0,
+    "ratio_mean": 1.0004,
+    "ratio_median": 1.0001,
+    "ratio_max": 1.02,
+    "images_per_second": 612.3,
+}
+PEER = {**ROW, "name": "DDN", "success": 0.98, "ratio_mean": 1.02, "images_per_second": 700.0}
+
+
+@pytest.fixture
+def results(tmp_path):
+    benchmark = {
+        "machine": {"processor": "a processor", "accelerator": None},
+        "threads": 1,
+        "seconds": "processor",
+        "versions": {"torch": "2", "foolbox": None},
+        "model": "fc100-100-10",
+        "data": "mnist",
+        "num_images": 1000,
+        "rows": [ROW, PEER, {**ROW, "goal": "untargeted"}],
+    }
+    folder = tmp_path / "results" / "benchmark"
+    folder.mkdir(parents=True)
+    (folder / "fc100.json").write_text(json.dumps(benchmark))
+    (folder / "spectral.json").write_text(json.dumps({"layers": []}))
+    return tmp_path / "results"
+
+
+def test_every_benchmark_becomes_a_table_and_two_figures(results, tmp_path):
+    write_performance(tmp_path / "out", results)
+    names = {path.name for path in (tmp_path / "out" / "performance").iterdir()}
+    assert names == {"fc100.md", "fc100-targeted.md", "fc100-untargeted.md"}
+    table = (tmp_path / "out" / "performance" / "fc100.md").read_text()
+    assert "| DDN | targeted | 1,000 | 98.0 | 1.0200 |" in table
+    assert "a processor, 1 thread" in table
+    assert "foolbox" not in table
+
+
+def test_failures_are_named_in_the_figure():
+    texts = [text.get_text() for text in pareto_figure([ROW, PEER]).axes[0].texts]
+    assert texts == ["ours: default", "DDN (98 % succeed)"]
+
+
+def test_an_attack_at_the_optimum_stays_in_the_figure():
+    axis = pareto_figure([{**ROW, "ratio_mean": 1.0}]).axes[0]
+    assert axis.lines[0].get_xdata()[0] > 0
+
+
+def test_table_has_a_line_a_row():
+    assert attack_table([ROW, PEER]).count("\n") == 3

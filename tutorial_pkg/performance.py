@@ -1,0 +1,106 @@
+"""What the benchmarks measured, for the Performance page: `results/benchmark/*.json` to figures and tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from tutorial_pkg.figures import SERIES, STYLE, caption_block, figure_block, markdown_table, write_if_changed
+
+Benchmark = Mapping[str, Any]
+
+
+def write_performance(root: Path, results: Path) -> None:
+    """Render every benchmark record there is below `docs/_generated/performance/`.
+
+    Args:
+        root: the folder of generated fragments.
+        results: the folder of the records, with a folder `benchmark`.
+    """
+    folder = root / "performance"
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted((results / "benchmark").glob("*.json")):
+        benchmark = json.loads(path.read_text(encoding="utf-8"))
+        if "rows" not in benchmark:
+            continue
+        if path.stem != "ablation":
+            for goal in ("targeted", "untargeted"):
+                rows = [row for row in benchmark["rows"] if row["goal"] == goal]
+                figure = figure_block(
+                    pareto_figure(rows),
+                    caption=f"**Distortion against speed, {goal}.** Left and up is better: nearer to the smallest "
+                    f"distortion known, and more images a second. Filled: this engine. {_provenance(benchmark)}",
+                    alt=f"Scatter plot of {len(rows)} {goal} attacks: images a second against excess distortion",
+                )
+                write_if_changed(folder / f"{path.stem}-{goal}.md", figure)
+        table = attack_table(benchmark["rows"])
+        write_if_changed(folder / f"{path.stem}.md", f"{table}\n\n{caption_block(_provenance(benchmark))}\n")
+
+
+def attack_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the rows of a benchmark as a Markdown table."""
+    return markdown_table(
+        ["attack", "goal", "images", "success %", "ratio, mean", "ratio, median", "ratio, largest", "images / s"],
+        [
+            [
+                row["name"],
+                row["goal"],
+                f"{row['num_images']:,}",
+                f"{100 * row['success']:.1f}",
+                f"{row['ratio_mean']:.4f}",
+                f"{row['ratio_median']:.4f}",
+                f"{row['ratio_max']:.3f}",
+                f"{row['images_per_second']:,.1f}",
+            ]
+            for row in rows
+        ],
+        num_text_columns=2,
+    )
+
+
+def pareto_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw how far each attack ends above the smallest distortion known, against its speed."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7, 4.2))
+        axis = figure.subplots()
+        for row in rows:
+            ours = row["name"].startswith("ours")
+            color = SERIES[0] if ours else SERIES[1]
+            excess = max(100 * (row["ratio_mean"] - 1), 1e-3)
+            axis.plot(
+                excess,
+                row["images_per_second"],
+                marker="o",
+                markersize=8,
+                color=color,
+                markerfacecolor=color if ours else "none",
+            )
+            axis.annotate(
+                row["name"] + ("" if row["success"] > 0.9995 else f" ({100 * row['success']:.0f} % succeed)"),
+                (excess, row["images_per_second"]),
+                xytext=(7, 4),
+                textcoords="offset points",
+                fontsize=8,
+            )
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        axis.margins(0.18)
+        axis.set_xlabel("mean distortion above the smallest known, in %")
+        axis.set_ylabel("images a second")
+    return figure
+
+
+def _provenance(benchmark: Benchmark) -> str:
+    machine = benchmark["machine"]
+    where = machine.get("accelerator") or f"{machine['processor']}, {benchmark['threads']} thread(s)"
+    seconds = "seconds of processor time" if benchmark["seconds"] == "processor" else "elapsed seconds"
+    versions = ", ".join(f"{name} {version}" for name, version in benchmark["versions"].items() if version)
+    return (
+        f'<span class="provenance">{benchmark["model"]} on {benchmark["data"]}, {benchmark["num_images"]:,} images, '
+        f"{where}; {seconds}; {versions}</span>"
+    )
