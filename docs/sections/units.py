@@ -1,0 +1,251 @@
+# %% [markdown]
+# # Units
+#
+# > **The claim.** The images that excite a random direction in feature space have as much in common as the images that
+# > excite a single unit. So it is the space of activations, and not its coordinates, that carries meaning. (Paper, §3)
+#
+# ## What is compared
+#
+# Let $\phi(x) \in \mathbb{R}^n$ be the activations of a layer. The usual way to find out what unit $i$ stands for is to
+# look at the images that excite it most:
+#
+# $$
+# x' = \operatorname*{arg\,max}_{x \,\in\, \text{image set}} \langle \phi(x), e_i \rangle .
+# $$
+#
+# The paper adds the control that was missing, a random direction $v$ in place of the unit's own axis $e_i$:
+#
+# $$
+# x' = \operatorname*{arg\,max}_{x \,\in\, \text{image set}} \langle \phi(x), v \rangle .
+# $$
+#
+# | symbol | in the code |
+# | --- | --- |
+# | $\phi(x)$ for all images, a row each | `layer_features(model, inputs, "hidden")` |
+# | $e_i$, a row each | `torch.eye(n)` |
+# | $v$, uniform on the unit sphere | `random_directions(count, n, generator=generator)` |
+# | the $k$ best $x'$ of one direction | `top_activations(features, direction, k=k)` |
+# | $\langle \phi(x), v \rangle$ for all $x$ and $v$ | `scores`, and from them `top_sets(scores, k)` |
+#
+# The network is the paper's *Conv*: convolution, max pooling, a fully connected layer, dropout, softmax. Here it learns the
+# 8×8 digits in a few seconds. The image set is the test set, and the layer is the last hidden one.
+
+# %%
+import torch
+
+from tutorial_pkg.data import load_digits
+from tutorial_pkg.figures import image_grid
+from tutorial_pkg.metrics import error_rate
+from tutorial_pkg.training import SgdRecipe, train_sgd
+from tutorial_pkg.units import (
+    class_share,
+    compare,
+    layer_features,
+    live_units,
+    purity,
+    random_directions,
+    top_activations,
+    top_sets,
+)
+
+digits = load_digits()
+model, _ = train_sgd(SgdRecipe("conv", epochs=6), digits, seed=0)
+images, labels = digits.test_inputs, digits.test_labels
+print(f"test error: {100 * error_rate(layer_features(model, images, 'logits'), labels):.1f} %")
+
+features = layer_features(model, images, "hidden")
+generator = torch.Generator().manual_seed(0)
+units = torch.eye(features.shape[1])[live_units(features, k=8)]
+directions = random_directions(len(units), features.shape[1], generator=generator)
+print(f"{len(units)} of {features.shape[1]} units are active on at least 8 images")
+
+# %% tags=["hide-input"] alt="Six rows of digits that look alike within each row" caption="The eight test digits that excite three units, and three random directions, the most."
+rows = [top_activations(features, v, k=8) for v in (*units[:3], *directions[:3])]
+names = ["unit 1", "unit 2", "unit 3", "random 1", "random 2", "random 3"]
+image_grid([list(images[row, 0].numpy()) for row in rows], row_labels=names, cell_inches=0.5)
+
+# %% [markdown]
+# ## Figures 1 and 2
+#
+# The same on MNIST, with a network whose test error is {{ figures1_2.test_error }} and an image set of
+# {{ figures1_2.num_test }}. Units and directions were drawn at random, none by hand.
+#
+# --8<-- "figures1_2/figure1.md"
+#
+# --8<-- "figures1_2/figure2.md"
+#
+# --8<-- "figures1_2/chance.md"
+#
+# Both look meaningful and chance does not, which is what the paper reports. Could you tell them apart?
+#
+# --8<-- "figures1_2/quiz.md"
+#
+# ??? success "Answer"
+#
+#     The units are {{ figures1_2.quiz.answer }}.
+#
+# ## Beyond looking
+#
+# The paper judges by eye. A number can be tested: for each set of top images, what share has the commonest class? We ask it
+# of every unit and of as many random directions. *Cliff's δ* is the probability that a unit's set is purer than a
+# direction's, less the probability of the reverse; a permutation test says how often chance alone would separate the two
+# kinds as far.
+
+# %%
+scores = {
+    "units": features @ units.T,
+    "random": features @ directions.T,
+    "chance": torch.randn(len(images), len(units), generator=generator),
+}
+purities = {kind: purity(labels[top_sets(s, k=8)]) for kind, s in scores.items()}
+for kind, values in purities.items():
+    print(f"{kind:8} mean purity {values.mean():.2f}")
+for other in ("random", "chance"):
+    result = compare(purities["units"], purities[other], generator=generator)
+    print(
+        f"units against {other}: δ = {result.delta:+.2f} [{result.low:+.2f}, {result.high:+.2f}], p = {result.p_value:.3g}"
+    )
+
+# %% [markdown]
+# One statistic is not enough: sets could be equally pure and differ in how much the strokes agree. So
+# {{ units.num_tests }} statistics were measured on MNIST, for {{ units.num_networks }} networks (test errors
+# {{ units.test_error }}), against four controls besides uniform random directions: random directions without negative
+# weights, principal components, random images of the same classes, and random images.
+#
+# --8<-- "units/distributions.md"
+#
+# --8<-- "units/effects.md"
+#
+# --8<-- "units/statistics.md"
+#
+# Of the {{ units.num_tests }} statistics, {{ units.count.negligible }} show that there is no difference worth the name
+# between units and random directions, {{ units.count.undecided }} leave it open, {{ units.count.first }} favour units and
+# {{ units.count.second }} random directions. Either kind is far from chance: for class purity, units against random images
+# have δ = {{ units.hidden.units-chance.purity }}.
+#
+# Four more things are in the table.
+#
+# - **The images share more than their class.** Against random images *of the same classes*, the units' images are closer in
+#   pixels (δ = {{ units.hidden.units-matched.pixel_distance }}) and more alike in style
+#   (δ = {{ units.hidden.units-matched.style_spread }}), as the paper's "lower round stroke" suggests.
+# - **Not any direction will do.** Principal components, which are orthogonal and mostly of little variance, give purer sets
+#   than chance and less pure ones than units (δ = {{ units.hidden.units-principal.purity }}).
+# - **Directions without negative weights all point the same way.** Their sets hold few different images
+#   ({{ units.distinct.nonnegative }} of the places are taken by distinct images, against {{ units.distinct.units }} for
+#   units and {{ units.distinct.uniform }} for uniform directions).
+# - **The space is small.** The features vary along {{ units.effective_dimension }} axes in effect (participation ratio),
+#   about as many as there are classes.
+#
+# The size of the set does not change the picture:
+#
+# --8<-- "units/sizes.md"
+#
+# ## Is it the network?
+#
+# A control that the paper does not have: the same question for raw pixels and for the hidden layer before training. And a
+# second one, for the method: units that *are* meaningful by construction.
+#
+# --8<-- "units/layers.md"
+#
+# Random directions of the *pixels* already give sets of purity {{ units.pixels.uniform.purity }}, and of the untrained layer
+# {{ units.untrained.uniform.purity }}, where chance gives {{ units.pixels.chance.purity }}; training raises it to
+# {{ units.hidden.uniform.purity }}. Part of what one sees in Figure 2 is in the data: digits that lie far out in the same
+# direction resemble each other, whatever the space.
+#
+# ## What top images cannot show
+#
+# Suppose that a layer were perfectly disentangled, with one unit for each class: $\phi(x) = e_{y(x)}$. Then for a random $v$
+#
+# $$
+# \langle \phi(x), v \rangle = v_{y(x)},
+# $$
+#
+# and the largest value is attained by *all images of one class*, the class with the largest weight. Almost every random
+# direction gives a perfectly pure set, although the coordinates are as meaningful as they can be.
+
+# %%
+disentangled = torch.nn.functional.one_hot(labels).float()
+disentangled += 0.01 * torch.randn(disentangled.shape, generator=generator)
+made = {"units": disentangled, "random": disentangled @ random_directions(100, 10, generator=generator).T}
+for kind, s in made.items():
+    share = class_share(s, labels).amax(1).mean()
+    print(
+        f"{kind:8} mean purity {purity(labels[top_sets(s, k=8)]).mean():.2f}, share of variance from one class {share:.2f}"
+    )
+
+# %% [markdown]
+# So finding random directions as pure as units does *not* show that a network fails to disentangle: a network that did would
+# look the same. Maximising over a finite set lands on whatever cluster lies furthest out, and clusters are classes. The
+# same holds for any layer where classes are tight clusters, $\phi(x) \approx \mu_{y(x)}$.
+#
+# A statistic of *all* images can tell: the largest share of a direction's variance that a single class explains
+# (`class_share`, *is about one class* in the tables) is 1 for the units made by hand and less for sums of them. Units against
+# random directions, layer by layer:
+#
+# | layer | units | random directions | δ | more about one class |
+# | --- | ---: | ---: | ---: | ---: |
+# | hidden, untrained | {{ units.untrained.units.class_share }} | {{ units.untrained.uniform.class_share }} | {{ units.untrained.units-uniform.class_share }} | {{ units.untrained.units-uniform.class_share.verdict }} |
+# | max pooling | {{ units.pool.units.class_share }} | {{ units.pool.uniform.class_share }} | {{ units.pool.units-uniform.class_share }} | {{ units.pool.units-uniform.class_share.verdict }} |
+# | hidden | {{ units.hidden.units.class_share }} | {{ units.hidden.uniform.class_share }} | {{ units.hidden.units-uniform.class_share }} | {{ units.hidden.units-uniform.class_share.verdict }} |
+# | logits | {{ units.logits.units.class_share }} | {{ units.logits.uniform.class_share }} | {{ units.logits.units-uniform.class_share }} | {{ units.logits.units-uniform.class_share.verdict }} |
+#
+# And what the best single direction of each kind tells about each factor, and all together:
+#
+# --8<-- "units/readout.md"
+#
+# Linear combinations of all units give the class, the slant and the aspect far better than any one unit does. Most of what
+# the layer knows is in the space; no coordinate has a factor to itself.
+#
+# ## The verdict
+#
+# - *Do the images that excite a unit have something in common?* Yes, by every statistic, and beyond their class.
+# - *Do random directions do as well?* Judged by their top images, as the paper does: see the count above; for class purity
+#   the answer is **{{ units.hidden.units-uniform.purity.verdict }}**. Judged by all images, for being about one class:
+#   **{{ units.hidden.units-uniform.class_share.verdict }}**. The answer depends on the statistic.
+# - *Do networks therefore not disentangle factors across coordinates?* That does not follow, as the layer made by hand shows.
+#   This layer's units are far from disentangled, but more or less so than random directions is for all images to say, not for
+#   the top ones.
+#
+# ## Differences from the paper
+#
+# 1. The paper shows chosen units, with a name for what they respond to. Ours are drawn at random and named by nobody.
+# 2. The sizes of Conv and its training are ours: 32 filters of 5×5, 256 hidden units, Adam. The paper gives the order of the
+#    layers.
+# 3. "Random direction" is ours to define: uniform on the sphere. The paper's formula allows any $v \in \mathbb{R}^n$.
+# 4. Units that are active on fewer than $k$ test images have no top-$k$ set and are left out:
+#    {{ units.num_units }} of 256 are used, network by network.
+# 5. Statistics, tests and controls are not in the paper. The intervals are about other directions in these networks; how
+#    networks differ shows in the spread of the lines in the figure.
+# 6. AlexNet (Figures 3 and 4) is not here: claims about natural images are not tested on digits.
+#
+# ## What later work found
+#
+# [Bau et al. (2017)](../references.md#bau2017) put the question to networks for natural images. They measure how well the
+# region where a unit is active overlaps with what people have labelled as a certain object, part, texture or colour, and
+# then rotate the basis at random. The rotated network classifies just as well, but far fewer of its directions match a
+# concept. *There, units are more interpretable than random directions*, against the paper's claim. Two things differ from this
+# page besides the data: their concepts are many and finer than ten classes, and they look at all of a unit's strong responses,
+# with their positions, and not at whole top images.
+#
+# That fits the algebra. Rotating a layer can be undone by the next layer's weights, but a rectified unit cuts off *its own*
+# negative part, so that training can prefer the axes. Word vectors, which the paper cites as a parallel
+# ([Mikolov et al., 2013](../references.md#mikolov2013)), have no such nonlinearity.
+#
+# [Morcos et al. (2018)](../references.md#morcos2018) found that networks which generalise well depend less on single
+# directions, and that units selective for a class matter no more than others when they are removed.
+# [Elhage et al. (2022)](https://arxiv.org/abs/2209.10652) show in small models how a layer can store more features than it
+# has units, along directions that are not axes: neither units nor *random* directions are then the ones to read, but
+# particular ones, which must be found. [Locatello et al. (2019)](https://arxiv.org/abs/1811.12359) prove that without
+# assumptions on model and data, disentangled coordinates cannot be learned from unlabelled images at all.
+#
+# ## Exercises
+#
+# 1. Compute `purities` for `layer_features(model, images, "pool")` and for `"logits"`. In which layers do units differ from
+#    random directions, and could you have known it?
+# 2. Multiply the features by a random orthogonal matrix (`torch.linalg.qr` of a Gaussian one) before comparing. What must
+#    happen to δ, and what to the network's predictions if the next layer's weights are rotated back?
+# 3. Replace `random_directions` by differences of two units, $e_i - e_j$. Between which kinds do they lie?
+# 4. In the layer made by hand, raise the noise from 0.01 to 0.5. From where on does purity tell units from random
+#    directions, and why only then?
+# 5. Write the search for a direction $v$ that maximises `class_share` for one class. How does it compare with the best unit,
+#    and with the weights of the logit?
