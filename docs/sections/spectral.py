@@ -20,8 +20,11 @@
 # input channel counts as $\Delta^2$ channels, one for each offset $r$:
 #
 # $$
-# A(\omega)_{f,(c,r)} = \sum_t w_{f,c}[\Delta t + r]\, e^{-i \omega \cdot t}, \qquad
-# \lambda_+ = \max_\omega \sigma_1(A(\omega)), \qquad \lambda_- = \min_\omega \sigma_{\min}(A(\omega)).
+# A(\omega)_{f,(c,r)} = \sum_t w_{f,c}[\Delta t + r]\, e^{-i \omega \cdot t},
+# $$
+#
+# $$
+# \lambda_+ = \max_\omega \sigma_1(A(\omega)), \quad \lambda_- = \min_\omega \sigma_{\min}(A(\omega)).
 # $$
 #
 # | symbol | in the code |
@@ -74,9 +77,10 @@ print(f"printed formula:    {printed.max():.4f}")
 #
 # --8<-- "table5/table5.md"
 #
-# The ratio $\lambda_+ / \lambda_-$ of random weights is about as large as the paper's in the square layers conv4 and fc2, and
-# far smaller elsewhere. It is training that stretches the others. Three things about the lower bound cannot be
-# read off the paper's table, and all of them decide its value.
+# The ratio $\lambda_+ / \lambda_-$ is the part that does not depend on the scale of the weights. The square layers conv4 and
+# fc2 stand out in both columns. In every layer the ratio is larger in the paper's, so that training seems to stretch
+# what starts out rather even. Three things about the lower bound cannot be read off the paper's table, and each of them
+# decides its value.
 #
 # **It must be read thin.** fc1 maps 9216 numbers to 4096. It must send some inputs to zero, and its lower bound in the
 # strict sense is {{ table5.fc1.strict_lower }}; the paper prints 0.09. So the paper's must be the smallest of the
@@ -87,7 +91,7 @@ print(f"printed formula:    {printed.max():.4f}")
 # solutions. Between the grid points the lower bound is then *zero*, and what one reads is how close a
 # grid point happens to lie:
 
-# %% alt="Lower bound against the size of the grid: scattered and falling for a square layer, level for a tall one" caption="λ₋ of two random 3×3 convolutions against the grid it is read on. The square layer's keeps falling; the other's does not."
+# %% alt="Lower bound against the size of the grid: scattered for a square layer, level for a tall one" caption="λ₋ of two random 3×3 convolutions against the grid it is read on. The square layer's depends on how near a grid point comes to a zero; the other's hardly moves."
 torch.manual_seed(0)
 square, tall = torch.randn(24, 24, 3, 3), torch.randn(48, 24, 3, 3)
 sizes = range(4, 41, 3)
