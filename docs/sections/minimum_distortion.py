@@ -83,7 +83,7 @@ print(f"{len(inputs)} of {len(right)} test images are classified correctly")
 
 # %%
 exact_model = deepcopy(model).double()  # SciPy's line search needs the digits that 32 bits do not have
-chosen = 5
+chosen = 2
 x, label = inputs[chosen].double().flatten(), int(labels[chosen])
 target = (label + 3) % 10
 
@@ -142,11 +142,11 @@ axes[1].set_xlabel("c")
 plt.show()
 
 # %% [markdown]
-# The paper searches for "the minimum $c > 0$ for which the minimizer $r$ … satisfies $f(x + r) = l$". The figure shows that
-# this is the wrong way round. Every small enough $c$ succeeds, so there is no smallest one, and as $c$ goes to zero the
-# distortion is at its *worst*. What is wanted is the **largest** $c$ that still succeeds: there the minimiser has just
-# crossed into class $l$. (Had $c$ multiplied the loss instead of the distance, as in many later programs, "minimum"
-# would be right.) The same image at three places of the curve:
+# The paper searches for "the minimum $c > 0$ for which the minimizer $r$ … satisfies $f(x + r) = l$". The figure
+# shows that this is the wrong way round. Every small enough $c$ succeeds, so there is no smallest one, and as $c$
+# goes to zero the distortion is at its *worst*. What is wanted is the **largest** $c$ that still succeeds: there the
+# minimiser has just crossed into class $l$. (Had $c$ multiplied the loss instead of the distance, as in many later
+# programs, "minimum" would be right.) The same image at three places of the curve:
 
 # %% tags=["hide-input"] alt="Five small images: the digit, and the minimisers for a small c, the largest successful c and a larger c" caption="Left, the image. Then what the penalty's minimiser looks like when c is small, the largest that succeeds, and a little larger; the arrow gives the network's answer. Right, the perturbation at the largest successful c, grey is no change."
 last = int(np.flatnonzero(succeeded)[-1])
@@ -189,16 +189,17 @@ print(f"largest c: {c:.4f}   distortion: {by_hand:.5f}   classified as {predict_
 # %% [markdown]
 # ### Why squared?
 #
-# The paper writes $c\,|r|$ without saying which norm the bars are. Take them as $\|r\|_2$ or as its square: where the gradient of
-# the penalty vanishes inside the box,
+# The paper writes $c\,|r|$ without saying which norm the bars are. Take them as $\|r\|_2$ or as its square: where the
+# gradient of the penalty vanishes inside the box,
 #
 # $$
-# c\,\frac{r}{\|r\|_2} = -\nabla \mathrm{loss}_f(x + r, l) \quad\text{or}\quad 2c'\,r = -\nabla \mathrm{loss}_f(x + r, l),
+# c\,\frac{r}{\|r\|_2} = -\nabla \mathrm{loss}_f(x + r, l) \quad\text{or}\quad
+# 2c'\,r = -\nabla \mathrm{loss}_f(x + r, l),
 # $$
 #
-# so it does for the other, with $c = 2c'\|r\|_2$. The candidates are the same images under other names. One thing differs:
-# the norm has a kink at $r = 0$, just where a search starts. As soon as $c$ exceeds the slope of the loss there, $r = 0$ is a
-# minimum, and the search never leaves it, although another may lie farther off.
+# so it does for the other, with $c = 2c'\|r\|_2$. The candidates are the same images under other names. One thing
+# differs: the norm has a kink at $r = 0$, just where a search starts. As soon as $c$ exceeds the slope of the loss
+# there, $r = 0$ is a minimum, and the search never leaves it, although another may lie farther off.
 
 
 # %%
@@ -210,10 +211,11 @@ def norm_penalty(pixels: np.ndarray, c: float) -> tuple[float, np.ndarray]:
     return loss + c * length, slope + c * r / max(length, 1e-12)
 
 
-print(f"slope of the loss at r = 0: {np.linalg.norm(norm_penalty(x.numpy(), 0.0)[1]):.2f}")
-for factor in (0.5, 1.0, 1.1, 1.5):
-    norm_c = factor * 2 * c * float((ours - x).norm())
-    print(f"c = {norm_c:.2f}", end="")
+slope_at_x = float(np.linalg.norm(norm_penalty(x.numpy(), 0.0)[1]))
+same_c = 2 * c * float((ours - x).norm())
+print(f"slope of the loss at r = 0: {slope_at_x:.2f}")
+for norm_c in (same_c / 2, same_c, 1.1 * same_c, 1.2 * max(slope_at_x, same_c)):
+    print(f"c = {norm_c:5.2f}", end="")
     for name, start in {"x": x, "far away": penalty_minimum(x, target, 1e-3)}.items():
         box = [(0, 1)] * len(x)
         found = minimize(norm_penalty, start.numpy(), args=(norm_c,), jac=True, method="L-BFGS-B", bounds=box)
@@ -223,15 +225,16 @@ for factor in (0.5, 1.0, 1.1, 1.5):
     print()
 
 # %% [markdown]
-# The second line is the value that corresponds to the largest $c$ above, and gives the same image again. In the last, $c$
-# exceeds the slope: a start at $x$ stays there, a start far away does not. For the result, then, the reading does not matter;
-# for the optimiser the square is easier, and we, like most programs since, take it.
+# The second line is the value that corresponds to the largest $c$ above, and gives the same image again. In the last,
+# $c$ exceeds the slope, and a start at $x$ stays there. For the result, then, the reading does not matter; for the
+# optimiser the square is easier, and we, like most programs since, take it.
 #
 # ## Many images at once
 #
 # The loop above solves one image in some hundreds of network evaluations, each for a batch of one. The library runs
-# the same search for a whole batch: every image has its own $c$, its own line search and its own stopping, and leaves the
-# batch when it has converged. The options `loss="cross_entropy", polish=False` ask for the paper's method and nothing else.
+# the same search for a whole batch: every image has its own $c$, its own line search and its own stopping, and leaves
+# the batch when it has converged. The options `loss="cross_entropy", polish=False` ask for the paper's method and
+# nothing else.
 
 # %%
 few = 6
@@ -244,8 +247,8 @@ for i in range(few):
     print(f"{labels[i]} → {targets[i]}   SciPy {scipy_distortion:.5f}   library {paper_method.rms_distortion[i]:.5f}")
 
 # %% [markdown]
-# Mostly the two agree to the digits that bisection leaves open. Where they do not, the penalty has more than one minimum,
-# as a network that is not convex may well have, and the two searches ended in different ones.
+# Mostly the two agree to the digits that bisection leaves open. Where they do not, the penalty has more than one
+# minimum, as a network that is not convex may well have, and the two searches ended in different ones.
 #
 # ## How close to the truth?
 #
@@ -299,7 +302,8 @@ axis.set_yticks([])
 plt.show()
 
 # %% [markdown]
-# The published version of the paper adds that for convex losses the method is exact. The picture is convex, and it is not.
+# The published version of the paper adds that for convex losses the method is exact. The picture is convex, and it is
+# not.
 #
 # How much is lost with ten classes? For a linear classifier the true answer can be computed. The target wins where
 # $A r \ge b$, with a row $w_l - w_j$ of $A$ and an entry $z_j(x) - z_l(x)$ of $b$ for each other class $j$, and so
@@ -308,16 +312,16 @@ plt.show()
 # D(x, l) = x + \operatorname*{arg\,min}_r \tfrac12 \|r\|_2^2 \quad \text{subject to } A r \ge b,\; x + r \in [0, 1]^m ,
 # $$
 #
-# is a convex quadratic programme. Its dual has only nine variables $\mu \ge 0$, one for each other class. For a given $\mu$
-# the best $r$ in the box is a clipped sum of rows,
+# is a convex quadratic programme. Its dual has only nine variables $\mu \ge 0$, one for each other class. For a given
+# $\mu$ the best $r$ in the box is a clipped sum of rows,
 #
 # $$
 # r(\mu) = \mathrm{clip}\left(A^\top \mu,\; -x,\; 1 - x\right), \qquad
 # g(\mu) = \tfrac12 \|r(\mu)\|_2^2 - \mu^\top\left(A\,r(\mu) - b\right),
 # $$
 #
-# and whatever $\mu$ is, no valid perturbation can be shorter than $\sqrt{2 g(\mu)}$. So the largest $g$ is a certificate, which
-# does not depend on trusting any attack.
+# and whatever $\mu$ is, no valid perturbation can be shorter than $\sqrt{2 g(\mu)}$. So the largest $g$ is a
+# certificate, which does not depend on trusting any attack.
 
 # %%
 linear, _ = train(TABLE1_RECIPES["softmax2"], digits, seed=0)
@@ -353,24 +357,25 @@ for name, options in {"the paper's penalty": {"loss": "cross_entropy", "polish":
 # %% [markdown]
 # ### The last step to the boundary
 #
-# The gap has two causes: the loss looks at the wrong thing, and the search reaches its target only as the limit of a
-# bisection. By default, `minimum_distortion` removes both.
+# The gap has two causes: the loss looks at more than is asked for, and a bisection reaches its goal only in the
+# limit. By default, `minimum_distortion` removes both. It treats a network as the certificate treats a linear model,
+# one step at a time.
 #
-# 1. **Margin instead of loss.** Success depends on the margin $m(x) = z_l(x) - \max_{j \ne l} z_j(x)$ alone, and the boundary
-#    is where it is zero. The maximum is not smooth, so it is replaced by $\tau \log \sum_{j \ne l} \exp(z_j / \tau)$. At $\tau = 1$
-#    the paper's cross-entropy is a function of this very margin, $\log(1 + e^{-m})$; letting $\tau$ fall to zero makes the
-#    classes that are not in the way stop mattering.
-# 2. **The constraint itself instead of a penalty.** At the nearest point, $r$ is perpendicular to the boundary: $r = \lambda\,\nabla m(x + r)$
-#    with a Lagrange multiplier $\lambda$. It plays the part of $c$ (for the penalty on the margin, $c = 1 / 2\lambda$), and it need not be
-#    searched: each iteration minimises the distance on the linearised boundary, and $\lambda$ comes out with the step.
-# 3. **Curvature by L-BFGS.** The boundary bends, and projecting onto its tangent again and again overshoots. What has to be modelled is
-#    the Hessian of $\tfrac12\|r\|_2^2 - \lambda\,m(x + r)$. Its first part is the identity, and its second is learned from the last few
-#    gradients, in the same way as in the paper's optimiser.
+# 1. **Margins instead of a loss.** Class $l$ wins when it beats each rival $j$:
+#    $m_j(x + r) = z_l(x + r) - z_j(x + r) \ge 0$. Each rival is a constraint of its own, and one that is beaten
+#    anyway has no say.
+# 2. **Constraints instead of a penalty.** At the nearest point, $r = \sum_j \lambda_j \nabla m_j(x + r)$ with
+#    *multipliers* $\lambda_j \ge 0$, zero for every rival that is not tied with $l$ there. They play the part of
+#    $1 / 2c$, and need not be searched: each iteration puts the gradients $\nabla m_j$ in the place of $w_l - w_j$,
+#    solves the quadratic programme of the linear model, and the multipliers come out with the step.
+# 3. **Curvature by L-BFGS.** Boundaries bend, and stepping to their tangents again and again overshoots. What has to
+#    be known is the Hessian of $\tfrac12\|r\|_2^2 - \sum_j \lambda_j m_j(x + r)$. Its first part is the identity; the
+#    second is learned from the last few gradients, just as the paper's optimiser does it.
 #
-# This is known as sequential quadratic programming. Pixels that the box holds are left out of each step; the result kept is
-# the nearest point that *was* classified as $l$ with a little to spare, so rounding cannot undo it. On the network of
-# this page, whose true minimum nobody can compute, all that can be shown is that it finds shorter perturbations than
-# the penalty does:
+# This is known as *sequential quadratic programming*. Pixels that the box holds are left out of a step, and the point
+# that is returned is the nearest one that was *seen* to be classified as $l$, by a little more than rounding could
+# undo. On the network of this page the true minimum is out of reach; what can be shown is how much shorter the
+# perturbations become, and at what cost.
 
 # %%
 inputs, labels = inputs[:60], labels[:60]
@@ -389,27 +394,34 @@ print("passes an image:", *(f"{attack.num_evals.float().mean():.0f}" for attack 
 # The tables report "the minimum average pixel level distortion necessary to reach 0% accuracy". The formula
 # $\sqrt{\sum_i (x'_i - x_i)^2 / n}$ is for one image. Two things are left open: which target, and which average.
 #
-# - **Random target, mean.** Each image gets a target at random among the other nine classes; the distortions are averaged.
-# - **Random target, root mean square.** The same, but squares are averaged before the root is taken: the sum in the formula
-#   then runs over all pixels of all images. It is never less than the mean.
-# - **Nearest class, mean.** The smallest over the nine targets, which is what "minimum … necessary to reach 0 % accuracy"
-#   says if it is taken literally. In the code: `labels=labels` in place of `targets=`.
+# - **Random target, mean.** Each image gets a target at random among the other nine classes; the distortions are
+#   averaged.
+# - **Random target, root mean square.** The same, but squares are averaged before the root is taken: the sum in the
+#   formula then runs over all pixels of all images. It is never less than the mean.
+# - **The paper's method, root mean square.** The same again, of what the penalty finds, and not of the minimum.
+# - **Nearest class, mean.** The smallest over the nine targets, which is what "minimum … necessary to reach 0 %
+#   accuracy" says if it is taken literally. In the code: `labels=labels` in place of `targets=`.
 
 # %%
 any_class = minimum_distortion(model, inputs, labels=labels)
-print(f"random target, mean:             {nearest.rms_distortion.mean():.4f}")
-print(f"random target, root mean square: {nearest.rms_distortion.square().mean().sqrt():.4f}")
-print(f"nearest class, mean:             {any_class.rms_distortion.mean():.4f}")
+readings = {
+    "random target, mean": nearest.rms_distortion.mean(),
+    "random target, root mean square": nearest.rms_distortion.square().mean().sqrt(),
+    "the paper's method, root mean square": penalised.rms_distortion.square().mean().sqrt(),
+    "nearest class, mean": any_class.rms_distortion.mean(),
+}
+for name, distortion in readings.items():
+    print(f"{name:<38} {distortion:.4f}")
 
 # %% [markdown]
 # The last is far below the others: the paper's numbers are not the smallest changes that fool its networks, unless its
-# networks were unlike ours. [Table 1](framework.py#table-1) gives all three beside the paper's column.
+# networks were unlike ours. [Table 1](framework.py#table-1) gives all four beside the paper's column.
 #
 # ## Why not guess?
 #
-# The paper calls adversarial examples "low-probability pockets", hard to find by sampling around the image. We can test that:
-# replace each perturbation by random noise of the same length, fifty times, and count how often the network is wrong; then
-# make the noise longer.
+# The paper calls adversarial examples "low-probability pockets", hard to find by sampling around the image. We can
+# test that: replace each perturbation by random noise of the same length, fifty times, and count how often the
+# network is wrong; then make the noise longer.
 
 # %%
 length = l2_norm(nearest.adv_inputs - inputs)[:, None, None, None]
@@ -424,12 +436,13 @@ for factor in (1, 2, 4, 8, 16):
 
 # %% [markdown]
 # At the length that always suffices when aimed, noise almost never does. That is no mystery in 784 dimensions. A random
-# direction makes almost a right angle with any given one: of a length $\|r\|_2$, only about $\|r\|_2 / \sqrt{784}$, a twenty-eighth, points the right way.
+# direction makes almost a right angle with any given one: of a length $\|r\|_2$, only about $\|r\|_2 / \sqrt{784}$, a
+# twenty-eighth, points the right way.
 #
 # ## Figure 7
 #
-# The paper's own illustration: digits, the nearest images that two networks take for another class, and the same digits under
-# Gaussian noise of standard deviation 1.
+# The paper's own illustration: digits, the nearest images that two networks take for another class, and the same
+# digits under Gaussian noise of standard deviation 1.
 #
 # --8<-- "figure7/pairs-softmax1.md" if present
 #
@@ -439,11 +452,14 @@ for factor in (1, 2, 4, 8, 16):
 #
 # --8<-- "figure7/accuracy.md" if present
 #
-# The minimum-distortion attack succeeded on {{ figure7.softmax1.success }} of the {{ figure7.softmax1.num_attacked }} digits that the linear model gets right, and on
-# {{ figure7.N200-200-10.success }} of the {{ figure7.N200-200-10.num_attacked }} of the network's. Under the noise, which a person finds hard to read, the linear model is right
-# on {{ figure7.softmax1.accuracy_noise }} ({{ figure7.softmax1.accuracy_noise_clipped }} if pixels are clipped to the range of an image) and the network on {{ figure7.N200-200-10.accuracy_noise }}
-# ({{ figure7.N200-200-10.accuracy_noise_clipped }}). The paper reports 51 % without saying for which of the two, or whether it clipped. The point it makes holds:
-# strong noise leaves the networks right on a good share, and the far smaller aimed change on none.
+# The minimum-distortion attack succeeded on {{ figure7.softmax1.success }} of the {{ figure7.softmax1.num_attacked }}
+# digits that the linear model gets right, and on {{ figure7.N200-200-10.success }} of the {{
+# figure7.N200-200-10.num_attacked }} of the network's. Under the noise, which a person finds hard to read, the linear
+# model is right on {{ figure7.softmax1.accuracy_noise }} ({{ figure7.softmax1.accuracy_noise_clipped }} if pixels are
+# clipped to the range of an image) and the network on {{ figure7.N200-200-10.accuracy_noise }} ({{
+# figure7.N200-200-10.accuracy_noise_clipped }}). The paper reports 51 % without saying for which of the two, or
+# whether it clipped. The point it makes holds: strong noise leaves the networks right on a good share, and the far
+# smaller aimed change on none.
 #
 # ## Differences from the paper
 #
@@ -451,32 +467,41 @@ for factor in (1, 2, 4, 8, 16):
 # 2. **$|r|$.** Read as $\|r\|_2^2$ in the penalty. What is reported is the paper's $\sqrt{\sum_i r_i^2 / n}$.
 # 3. **The last step.** The numbers on this site come from the default attack, which ends on the boundary. The paper's
 #    own method gives distortions that are longer by the share shown above; `loss="cross_entropy", polish=False` is it.
-# 4. **Targets.** The paper does not say how it chose $l$. We draw it at random among the other classes, with a fixed seed, and report the nearest class too.
-# 5. **Which images.** The paper distorts "the training set". We attack the images that the network gets right: where it is already
-#    wrong, no change is needed to fool it.
+# 4. **Targets.** The paper does not say how it chose $l$. We draw it at random among the other classes, with a fixed
+#    seed, and report the nearest class too.
+# 5. **Which images.** The paper distorts "the training set". We attack the images that the network gets right: where
+#    it is already wrong, no change is needed to fool it.
 # 6. **Noise.** Added without clipping, so that its standard deviation is what it says, and with clipping beside it.
 #
 # ## What later work found
 #
-# - **Half a year earlier**, [Biggio et al. (2013)](../references.md#biggio2013) had attacked support vector machines and small networks by
-#   gradient descent; the paper's own optimisation made the effect known for deep networks.
-# - **One step is enough.** [Goodfellow et al. (2015)](../references.md#goodfellow2015) took a single step along the sign of the gradient (FGSM). It is
-#   cheap enough to train on, and that it works at all says that networks are close to linear around most images.
-# - **The linearised boundary.** DeepFool ([Moosavi-Dezfooli et al., 2016](../references.md#moosavi2016)) steps to the nearest linearised boundary
-#   until it is crossed: the first of the three ideas above without curvature.
-# - **The margin as loss.** [Carlini and Wagner (2017)](../references.md#carlini2017) returned to the paper's problem with $\max(0, -m)$ in place of the cross-entropy and
-#   the search over $c$ the right way round. For years theirs was the attack to beat, and several proposed defences fell to it.
-# - **No search over $c$.** DDN ([Rony et al., 2019](../references.md#rony2019)) and FMN ([Pintor et al., 2021](../references.md#pintor2021)) adapt the norm itself while they descend:
-#   shorter perturbations in a hundredth of the passes.
-# - **Rare pockets?** [Ford et al. (2019)](../references.md#ford2019) and [Gilmer et al. (2018)](../references.md#gilmer2018) argue that a small error rate under noise already
-#   implies, in many dimensions, an error close to almost every image. Then the errors are not in odd pockets: they are what a few percent of volume look like from close by.
-# - **Defences.** [Madry et al. (2018)](../references.md#madry2018) train on the worst perturbation within a radius, the one defence that has held up in the main, at
-#   a price in accuracy ([Tsipras et al., 2019](../references.md#tsipras2019)).
+# - **Half a year earlier**, [Biggio et al. (2013)](../references.md#biggio2013) had attacked support vector machines
+#   and small networks by gradient descent; the paper's own optimisation made the effect known for deep networks.
+# - **One step is enough.** [Goodfellow et al. (2015)](../references.md#goodfellow2015) took a single step along the
+#   sign of the gradient (FGSM). It is cheap enough to train on, and that it works at all says that networks are close
+#   to linear around most images.
+# - **The linearised boundary.** DeepFool ([Moosavi-Dezfooli et al., 2016](../references.md#moosavi2016)) steps to the
+#   nearest linearised boundary until it is crossed: the first of the three ideas above without curvature.
+# - **The margin as loss.** [Carlini and Wagner (2017)](../references.md#carlini2017) returned to the paper's problem
+#   with $\max(0, -m)$ in place of the cross-entropy and the search over $c$ the right way round. For years theirs was
+#   the attack to beat, and several proposed defences fell to it.
+# - **No search over $c$.** DDN ([Rony et al., 2019](../references.md#rony2019)) and FMN ([Pintor et al.,
+#   2021](../references.md#pintor2021)) adapt the norm itself while they descend: shorter perturbations in a hundredth
+#   of the passes.
+# - **Rare pockets?** [Ford et al. (2019)](../references.md#ford2019) and [Gilmer et al.
+#   (2018)](../references.md#gilmer2018) argue that a small error rate under noise already implies, in many
+#   dimensions, an error close to almost every image. Then the errors are not in odd pockets: they are what a few
+#   percent of volume look like from close by.
+# - **Defences.** [Madry et al. (2018)](../references.md#madry2018) train on the worst perturbation within a radius,
+#   the one defence that has held up in the main, at a price in accuracy ([Tsipras et al.,
+#   2019](../references.md#tsipras2019)).
 #
 # ## Exercises
 #
 # 1. In `largest_c`, make the box $[-10, 10]$, so that it never binds. How much shorter do the perturbations become?
 # 2. Start `penalty_minimum` from a random image instead of from $x$. Does the search still find the same distortion?
-# 3. Change `scores` and `offsets` of the plane so that the curve enters class $l$ at the nearest point. When does that happen?
+# 3. Change `scores` and `offsets` of the plane so that the curve enters class $l$ at the nearest point. When does
+#    that happen?
 # 4. In `shortest_possible`, which classes $j$ get a $\mu_j > 0$? What does that say about the point that was found?
-# 5. Plot the distortion against the target's place in the network's ranking of the ten classes. Which of the nine is nearest?
+# 5. Plot the distortion against the target's place in the network's ranking of the ten classes. Which of the nine is
+#    nearest?
