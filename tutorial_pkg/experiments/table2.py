@@ -172,20 +172,20 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     printed = {name: values[2] for name, values in paper.TABLE1.items()}
     output.table(
         "table2",
-        ["distorted", *MODELS, "distortion"],
+        ["distorted", *MODELS],
         [
             [
-                label,
+                f"{label}<br><small>{distortion[row]} ({printed[row]:g})</small>" if row in MODELS else label,
                 *(
                     beside(f"{100 * mean_rate(records, row, column):.1f}", f"{paper.TABLE2[row][j]:g}", below=True)
                     for j, column in enumerate(MODELS)
                 ),
-                beside(distortion[row], f"{printed[row]:g}", below=True) if row in MODELS else "",
             ]
             for row, label in rows.items()
         ],
         caption="**Table 2.** Error, in %, of the column's model on training images distorted for the row's: "
-        f"ours (the paper's), over all {records[0].values['num_images']:,} images.",
+        f"ours (the paper's), over all {records[0].values['num_images']:,} images. Below the row's name: the mean "
+        "distortion.",
     )
     output.figure(
         "cells",

@@ -88,8 +88,6 @@ def cells_figure(
     rows: Mapping[str, str],
     columns: Sequence[str],
     paper: Mapping[str, Sequence[float]],
-    *,
-    panels_per_line: int = 2,
 ) -> Figure:
     """Draw a panel a column: for each row our error and the paper's, each with its interval.
 
@@ -98,6 +96,7 @@ def cells_figure(
         columns: the models.
         paper: row → errors in %, in the order of the columns.
     """
+    panels_per_line = 2
     lines = -(-len(columns) // panels_per_line)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(2.6 * panels_per_line + 1.2, lines * (0.75 + 0.27 * len(rows))))
@@ -113,9 +112,13 @@ def cells_figure(
             axis.set_title(column, fontsize=10)
             axis.set_yticks(places, list(rows.values()))
             axis.set_xlim(-3, 103)
-        panels[0, -1].legend(loc="upper right", fontsize=8, borderpad=0, handletextpad=0.2)
-        for axis in panels[-1]:
+        handles, labels = panels[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2)
+        for axis in panels.flat[len(columns) :]:
+            axis.set_axis_off()
+        for axis in panels.flat[len(columns) - panels_per_line : len(columns)]:
             axis.set_xlabel("error, %")
+            axis.tick_params(labelbottom=True)
     return figure
 
 
