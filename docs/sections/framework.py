@@ -159,7 +159,7 @@ for max_iter in (5, 20, 80):
 #
 # "All our examples use quadratic weight decay on the connection weights:
 # $\mathrm{loss}_\mathrm{decay} = \lambda \sum w_i^2 / k$ … where $k$ is the number of units in the layer." Taken as
-# printed, this does not give Table 1. There are three common ways to count:
+# printed, this does not give Table 1. There are three common ways to count,
 #
 # | `convention` | decay | |
 # | --- | --- | --- |
@@ -168,7 +168,9 @@ for max_iter in (5, 20, 80):
 # | `"sum"` | $\lambda \sum w^2$ | |
 #
 # and three ways to treat the biases, about which the paper is silent: there are none, so that a layer is $W x$ and
-# not $W x + b$; they are free; or they decay as the weights do. Convergence makes the test sharp. A linear
+# not $W x + b$; they are free; or they decay as the weights do.
+#
+# Convergence makes the test sharp. A linear
 # classifier's objective is convex, so whatever the optimiser and the initial weights, its errors are the same; if
 # they are not the paper's, the objective was another one. The paper's extreme model, $\lambda = 1$, is the most
 # telling, since there the decay rules:

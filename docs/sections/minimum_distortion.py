@@ -452,14 +452,14 @@ for factor in (1, 2, 4, 8, 16):
 #
 # --8<-- "figure7/accuracy.md" if present
 #
-# The minimum-distortion attack succeeded on {{ figure7.softmax1.success }} of the {{ figure7.softmax1.num_attacked }}
-# digits that the linear model gets right, and on {{ figure7.N200-200-10.success }} of the {{
-# figure7.N200-200-10.num_attacked }} of the network's. Under the noise, which a person finds hard to read, the linear
-# model is right on {{ figure7.softmax1.accuracy_noise }} ({{ figure7.softmax1.accuracy_noise_clipped }} if pixels are
-# clipped to the range of an image) and the network on {{ figure7.N200-200-10.accuracy_noise }} ({{
-# figure7.N200-200-10.accuracy_noise_clipped }}). The paper reports 51 % without saying for which of the two, or
-# whether it clipped. The point it makes holds: strong noise leaves the networks right on a good share, and the far
-# smaller aimed change on none.
+# The minimum-distortion attack succeeded on {{ figure7.softmax1.success }} of the
+# {{ figure7.softmax1.num_attacked }} digits that the linear model gets right, and on
+# {{ figure7.N200-200-10.success }} of the {{ figure7.N200-200-10.num_attacked }} of the network's. Under the noise, which
+# a person finds hard to read, the linear model is right on {{ figure7.softmax1.accuracy_noise }}
+# ({{ figure7.softmax1.accuracy_noise_clipped }} if pixels are clipped to the range of an image) and the network on
+# {{ figure7.N200-200-10.accuracy_noise }} ({{ figure7.N200-200-10.accuracy_noise_clipped }}). The paper reports 51 %
+# without saying for which of the two, or whether it clipped. The point it makes holds: strong noise leaves the networks
+# right on a good share, and the far smaller aimed change on none.
 #
 # ## Differences from the paper
 #
