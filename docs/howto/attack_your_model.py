@@ -77,7 +77,7 @@ def show(name: str, goal: dict[str, torch.Tensor], **options: object) -> None:
     attack = minimum_distortion(network, inputs, **goal, **options)
     found = attack.rms_distortion[attack.success].mean()
     share, passes = 100 * attack.success.float().mean(), attack.num_evals.float().mean()
-    print(f"{name:<40} success {share:3.0f} %   distortion {found:.4f}   passes {passes:4.0f}")
+    print(f"{name:<36} success {share:3.0f} %  distortion {found:.4f}  {passes:3.0f} passes")
 
 
 to_class, to_any = {"targets": targets}, {"labels": labels}
@@ -102,7 +102,7 @@ show("labels: the nearest other class", to_any)
 # %%
 for loss in ("margin", "cross_entropy"):
     for polish in (True, False):
-        show(f"loss={loss!r}, polish={polish}", to_class, loss=loss, polish=polish)
+        show(f"{loss}, polish={polish}", to_class, loss=loss, polish=polish)
 
 # %% [markdown]
 # **`max_iter` and `num_search_steps`** bound the work: steps of a walk, or of L-BFGS for one value of $c$; and how
@@ -113,7 +113,7 @@ for max_iter in (5, 10, 20, 100):
     show(f"max_iter={max_iter}", to_class, max_iter=max_iter)
 for num_search_steps in (3, 6, 12):
     show(
-        f"num_search_steps={num_search_steps}, the paper's method",
+        f"num_search_steps={num_search_steps}, the paper's",
         to_class,
         num_search_steps=num_search_steps,
         loss="cross_entropy",

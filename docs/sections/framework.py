@@ -141,7 +141,7 @@ for max_iter in (5, 20, 80):
 # Stopping early is no small matter: on MNIST the test error of this network goes on falling for hundreds of
 # iterations, while the weight decay reshapes the weights of a network that makes hardly any training error. We stop
 # when an iteration lowers the objective by less than one part in $10^{10}$, or where single precision shows no
-# further descent.
+# further descent, or at the recipe's limit, `max_iter`.
 #
 # The autoencoder comes first in AE400-10. With the code $h(x) = \sigma(W_1 x + b_1)$ and the reconstruction
 # $\hat x = \sigma(W_2 h(x) + b_2)$, it minimises
@@ -214,8 +214,8 @@ for convention in DECAY_CONVENTIONS:
 # digits, and the paper's columns serve as a reminder only.
 #
 # The other columns say how far one has to go from a training image, per pixel, until the network answers another
-# class: the paper's last column, and several readings of it. [The next page](minimum_distortion.py) is about how they
-# are found, and why there is more than one.
+# class: the paper's last column, and several readings of it. How they are found, and why there is more than one, is
+# the subject of [minimum distortion](minimum_distortion.py).
 #
 # ## Differences from the paper
 #
