@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tutorial_pkg.performance import attack_table, pareto_figure, write_performance
+from tutorial_pkg.performance import attack_table, pareto_figure, scaling_figure, write_performance
 
 ROW = {
     "name": "ours: default",
@@ -58,3 +58,18 @@ def test_an_attack_at_the_optimum_stays_in_the_figure():
 
 def test_table_has_a_line_a_row():
     assert attack_table([ROW, PEER]).count("\n") == 3
+
+
+def test_scaling_has_a_panel_for_each_quantity(results, tmp_path):
+    points = [
+        {"varied": name, "value": value, "images_per_second": 100.0, "passes_per_image": 9.0, "floor_share": 0.05}
+        for name, values in (("batch size", (1, 16)), ("classes", (10, 100)))
+        for value in values
+    ]
+    scaling = {"points": points, "device": "CPU", "seconds": "processor", "versions": {"torch": "2"}, "num_images": 8}
+    (results / "benchmark" / "scaling.json").write_text(json.dumps(scaling))
+    write_performance(tmp_path / "out", results)
+    text = (tmp_path / "out" / "performance" / "scaling.md").read_text()
+    assert "| classes | 100 | 100 | 9 | 5 |" in text
+    assert text.count("<svg") == 1
+    assert len(scaling_figure(points).axes) == 2

@@ -26,6 +26,8 @@ def write_performance(root: Path, results: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for path in sorted((results / "benchmark").glob("*.json")):
         benchmark = json.loads(path.read_text(encoding="utf-8"))
+        if "points" in benchmark:
+            write_if_changed(folder / f"{path.stem}.md", _scaling(benchmark))
         if "rows" not in benchmark:
             continue
         if path.stem != "ablation":
@@ -93,6 +95,53 @@ def pareto_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
         axis.set_xlabel("mean distortion above the smallest known, in %")
         axis.set_ylabel("images a second")
     return figure
+
+
+def scaling_figure(points: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw the speed against each quantity that was varied, one panel each."""
+    varied = list(dict.fromkeys(point["varied"] for point in points))
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 2.7))
+        axes = figure.subplots(1, len(varied), sharey=True, squeeze=False)[0]
+        for axis, name in zip(axes, varied, strict=True):
+            found = [point for point in points if point["varied"] == name]
+            axis.plot([p["value"] for p in found], [p["images_per_second"] for p in found], marker="o")
+            axis.set_xscale("log")
+            axis.set_yscale("log")
+            axis.set_xticks([p["value"] for p in found], [str(p["value"]) for p in found])
+            axis.minorticks_off()
+            axis.set_xlabel(name)
+        axes[0].set_ylabel("images a second")
+    return figure
+
+
+def _scaling(benchmark: Benchmark) -> str:
+    points = benchmark["points"]
+    table = markdown_table(
+        ["varied", "value", "images / s", "passes an image", "share of the floor, %"],
+        [
+            [
+                point["varied"],
+                f"{point['value']:,}",
+                f"{point['images_per_second']:,.0f}",
+                f"{point['passes_per_image']:.0f}",
+                f"{100 * point['floor_share']:.0f}",
+            ]
+            for point in points
+        ],
+    )
+    provenance = (
+        f'<span class="provenance">{benchmark["num_images"]} images a point, {benchmark["device"]}, seconds '
+        f"{'elapsed' if benchmark['seconds'] == 'elapsed' else 'of processor time'}, torch "
+        f"{benchmark['versions']['torch']}</span>"
+    )
+    figure = figure_block(
+        scaling_figure(points),
+        caption=f"**What an attacked image costs** as one thing is varied at a time: a sigmoid network with two hidden "
+        f"layers of 100, 28 × 28 pixels, 10 classes and batches of 256 unless the panel says otherwise. {provenance}",
+        alt="Images a second against batch size, image side and number of classes",
+    )
+    return f"{figure}\n{table}\n"
 
 
 def _provenance(benchmark: Benchmark) -> str:
