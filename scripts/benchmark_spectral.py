@@ -105,7 +105,7 @@ def main() -> None:
         for key in ("seconds", "cpu_seconds")
     }
     record = {
-        "device": torch.cuda.get_device_name() if options.device == "cuda" else f"CPU, {options.threads} thread{'s' * (options.threads > 1)}",
+        "device": torch.cuda.get_device_name() if options.device == "cuda" else f"CPU, threads: {options.threads}",
         "torch": torch.__version__,
         **totals,
         "times_faster": totals["plain_seconds"] / totals["seconds"],
