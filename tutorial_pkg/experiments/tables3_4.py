@@ -175,6 +175,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             *(mean_sd([r.values["error"][name][part] for r in records], 2, 100) for part in ("P1", "P2", "test")),
             mean_sd(distortion[name], 4),
         ]
+        ours = [text.replace(" ", "&nbsp;") for text in ours]
         table3.append(
             [
                 f"{name} ({records[0].config['recipes'][name]['model']}, {TRAINED_ON[name]})",
