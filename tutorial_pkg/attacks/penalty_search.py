@@ -14,7 +14,7 @@ from tutorial_pkg.attacks.margins import Classifier, soft_margin, succeeds
 
 BRACKET_FACTOR = 4.0  # between two values of c while only one side of the search is known
 TOLERANCE = 1e-3  # of a pixel; also what a bisection's neighbouring values of c differ by
-HISTORY_SIZE = 5
+HISTORY_SIZE = 3
 
 
 @dataclass(frozen=True)
