@@ -68,6 +68,10 @@ print(f"conv_frame_bounds:  {conv_frame_bounds(difference, stride=2, grid=8).upp
 print(f"printed formula:    {printed.max():.4f}")
 
 # %% [markdown]
+# Random layers say the same, at every stride:
+#
+# --8<-- "spectral_checks/norms.md"
+#
 # Only conv1 of AlexNet has a stride, and it is the layer that the claim is about.
 #
 # ## Table 5
@@ -154,6 +158,10 @@ for pooling in (nn.MaxPool2d(2), nn.MaxPool2d(3), nn.MaxPool2d(3, stride=2)):
     print(f"windows {pooling.kernel_size}×{pooling.kernel_size}, stride {pooling.stride}: gain {gain:g}")
 
 # %% [markdown]
+# Nor does a search find anything worse:
+#
+# --8<-- "spectral_checks/gains.md"
+#
 # The constant of AlexNet's pooling is 2, not 1, and there are three such layers. `lipschitz_bound` takes it into account.
 #
 # ## What the bounds allow, and what an attack finds

@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 from tutorial_pkg.claims.base import Claim, Records, Verdict, graded
 from tutorial_pkg.records import Record
 
-SIGNIFICANT = 0.01
+CONFIDENCE = 0.95
 PAGE = "sections/transfer.py"
 
 
@@ -40,15 +40,20 @@ def _models(records: Sequence[Record]) -> list[str]:
     return list(records[0].values["num_correct"])
 
 
+def _significant_share(p_values: Sequence[float]) -> float:
+    """Return the share of tests that reject, at a level divided by their number (Bonferroni)."""
+    return float(np.mean([p < (1 - CONFIDENCE) / len(p_values) for p in p_values]))
+
+
 def _transfer_across_models(records: Records) -> Verdict:
     found = records["table2"]
     p_values = _off_diagonal(found, "p_over_same_norm_noise")
-    share = float(np.mean([p < SIGNIFICANT for p in p_values]))
+    share = _significant_share(p_values)
     models = _models(found)
     rates, noise = _rates(found, models, models), _rates(found, [f"{m} noise" for m in models], models)
     return Verdict(
         graded(share == 1, share >= 0.5),
-        f"more harmful than noise of the same norm (McNemar, p < {SIGNIFICANT:g}) for {100 * share:.0f} % of "
+        f"more harmful than noise of the same norm (McNemar, 95 % with Bonferroni) for {100 * share:.0f} % of "
         f"{len(p_values)} ordered pairs; error {100 * np.median(rates):.1f} % at the median against "
         f"{100 * np.median(noise):.1f} % under that noise",
     )
@@ -57,7 +62,7 @@ def _transfer_across_models(records: Records) -> Verdict:
 def _noise_is_less_harmful(records: Records) -> Verdict:
     found = records["table2"]
     p_values = _off_diagonal(found, "p_over_gaussian-0.1")
-    share = float(np.mean([p < SIGNIFICANT for p in p_values]))
+    share = _significant_share(p_values)
     models = _models(found)
     own = min(
         record.values["errors_of_correct"][model][model] / record.values["num_correct"][model]
@@ -117,7 +122,7 @@ def _rate(record: Record, row: str, column: str) -> float:
 def _transfer_across_training_sets(records: Records) -> Verdict:
     pairs = _pairs_across_sets(records)
     p_values = [record.values["p_over_same_norm_noise"][row][column] for record, row, column in pairs]
-    share = float(np.mean([p < SIGNIFICANT for p in p_values]))
+    share = _significant_share(p_values)
     rates = [_rate(*pair) for pair in pairs]
     noise = [_rate(record, f"{row} noise", column) for record, row, column in pairs]
     return Verdict(
@@ -150,7 +155,7 @@ def _less_across_sets(records: Records) -> Verdict:
 def _amplified_stay_hard(records: Records) -> Verdict:
     found = records["tables3_4"]
     p_values = _off_diagonal(found, "p_amplified_over_gaussian-0.1")
-    share = float(np.mean([p < SIGNIFICANT for p in p_values]))
+    share = _significant_share(p_values)
     models = _models(found)
     rates = _rates(found, [f"{m} amplified" for m in models], models)
     noise = [_rate(record, "gaussian-0.1", model) for record in found for model in models]
@@ -176,7 +181,7 @@ def _pockets(records: Records) -> Verdict:
         for model in _models(records["table2"]):
             count += record.values["errors_of_correct"][f"{model} noise"][model]
             total += record.values["num_correct"][model]
-    limit = float(binomtest(count, total, alternative="less").proportion_ci(0.95, method="exact").high)
+    limit = float(binomtest(count, total, alternative="less").proportion_ci(CONFIDENCE, method="exact").high)
     return Verdict(
         graded(limit < 0.02, limit < 0.1),
         f"noise of the same norm as the adversarial change, one draw an image, fools its model in {count:,} of "

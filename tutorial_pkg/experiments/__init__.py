@@ -9,6 +9,7 @@ from tutorial_pkg.experiments import (
     figures1_2,
     kernel_machine,
     layer_gains,
+    spectral_checks,
     table1,
     table2,
     table5,
@@ -32,6 +33,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         table5,
         layer_gains,
         kernel_machine,
+        spectral_checks,
     )
 }
 

@@ -1,0 +1,99 @@
+"""The claims of section 4.3."""
+
+from __future__ import annotations
+
+from tutorial_pkg import paper
+from tutorial_pkg.claims.base import Claim, Records, Verdict, graded
+
+PAGE = "sections/spectral.py"
+
+
+def _printed_formula(records: Records) -> Verdict:
+    norms = records["spectral_checks"][0].values["norms"]
+    unit = max(abs(norm["printed"] - 1) for norm in norms if norm["stride"] == 1)
+    strided = [norm["printed"] for norm in norms if norm["stride"] > 1]
+    ours = max(abs(norm["ours"] - 1) for norm in norms)
+    return Verdict(
+        graded(unit < 1e-6 and max(abs(s - 1) for s in strided) < 1e-6, unit < 1e-6),
+        f"at stride 1 the printed formula is off by {unit:.0e} of the matrix's norm, at larger strides it gives "
+        f"{min(strided):.2f} to {max(strided):.2f} times that norm; the corrected one is off by {ours:.0e} at most",
+    )
+
+
+def _table5(records: Records) -> Verdict:
+    trained = [record for record in records["table5"] if not record.cell.startswith("random")]
+    if not trained:
+        ratio = [records["table5"][0].values[layer]["upper"] / upper for layer, (_, upper) in paper.TABLE5.items()]
+        return Verdict(
+            "not run",
+            f"needs trained weights: with random ones of the same shapes the upper bounds are {min(ratio):.2f} to "
+            f"{max(ratio):.2f} times the paper's",
+        )
+    close = [abs(trained[0].values[layer]["upper"] / upper - 1) < 0.25 for layer, (_, upper) in paper.TABLE5.items()]
+    return Verdict(graded(all(close), sum(close) >= 4), f"{sum(close)} of {len(close)} upper bounds within 25 %")
+
+
+def _first_layer(records: Records) -> Verdict:
+    first = [(record.config["name"], record.values["layers"][0]) for record in records["layer_gains"]]
+    more = [layer["mean"] > 1 and layer["mean"] > 2 * layer["noise_mean"] for _, layer in first]
+    listed = "; ".join(
+        f"{name}: bound {layer['bound']:.1f}, gain {layer['mean']:.2f} on adversarial changes, "
+        f"{layer['noise_mean']:.2f} on noise"
+        for name, layer in first
+    )
+    return Verdict(graded(all(more), any(layer["bound"] > 1 for _, layer in first)), listed)
+
+
+def _contractive(records: Records) -> Verdict:
+    gains = records["spectral_checks"][0].values["gains"]
+    within = {name: gain <= 1 + 1e-6 for name, gain in gains.items()}
+    listed = ", ".join(f"{name} {gain:.3f}" for name, gain in gains.items())
+    return Verdict(graded(all(within.values()), any(within.values())), f"largest gain found: {listed}")
+
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        "S1",
+        "4.3",
+        "The norm of a strided convolution is the supremum of ‖A(ω)‖, with A as printed.",
+        "holds when the printed formula gives the dense matrix's norm at every stride; in part at stride 1 only",
+        ("spectral_checks",),
+        PAGE,
+        _printed_formula,
+    ),
+    Claim(
+        "S2",
+        "4.3",
+        "Table 5's frame bounds.",
+        "holds when a trained AlexNet's upper bounds are within 25 % of the paper's; in part when half of them are",
+        ("table5",),
+        PAGE,
+        _table5,
+    ),
+    Claim(
+        "S3",
+        "4.3",
+        "Instability can appear as soon as in the first layer.",
+        "holds when in every network the first layer enlarges adversarial changes, on average, and twice as much as "
+        "noise of the same norm; in part when its bound allows an enlargement",
+        ("layer_gains",),
+        PAGE,
+        _first_layer,
+    ),
+    Claim(
+        "S4",
+        "4.3",
+        "Max pooling and rectification are contractive.",
+        "holds when gradient ascent finds no pair of inputs that such a layer drives apart; in part when some of the "
+        "layers are contractive",
+        ("spectral_checks",),
+        PAGE,
+        _contractive,
+    ),
+    Claim(
+        "S5",
+        "4.3",
+        "Which perturbations are unstable depends on the architecture and not on the parameters' values.",
+        "the attack's perturbations compared between networks that differ in their seed only",
+    ),
+)
