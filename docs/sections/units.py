@@ -108,7 +108,7 @@ for other in ("random", "chance"):
 
 # %% [markdown]
 # One statistic is not enough: sets could be equally pure and differ in how much the strokes agree. So
-# {{ units.num_tests }} statistics were measured on MNIST, for {{ units.num_networks }} networks (test errors
+# {{ units.num_tests }} statistics were measured on MNIST, for {{ units.networks }} (test error
 # {{ units.test_error }}), against four controls besides uniform random directions: random directions without negative
 # weights, principal components, random images of the same classes, and random images.
 #
@@ -118,10 +118,10 @@ for other in ("random", "chance"):
 #
 # --8<-- "units/statistics.md"
 #
-# Of the {{ units.num_tests }} statistics, {{ units.count.negligible }} show that there is no difference worth the name
-# between units and random directions, {{ units.count.undecided }} leave it open, {{ units.count.first }} favour units and
-# {{ units.count.second }} random directions. Either kind is far from chance: for class purity, units against random images
-# have δ = {{ units.hidden.units-chance.purity }}.
+# Verdicts over the {{ units.num_tests }} statistics: a negligible difference {{ units.count.negligible }}, undecided
+# {{ units.count.undecided }}, units {{ units.count.first }}, random directions {{ units.count.second }}. ("Negligible" takes an
+# interval wholly within the shaded range; a test that merely finds no difference would not do.) Either kind is far from chance:
+# for class purity, units against random images have δ = {{ units.hidden.units-chance.purity }}.
 #
 # Four more things are in the table.
 #
@@ -199,12 +199,13 @@ for kind, s in made.items():
 # ## The verdict
 #
 # - *Do the images that excite a unit have something in common?* Yes, by every statistic, and beyond their class.
-# - *Do random directions do as well?* Judged by their top images, as the paper does: see the count above; for class purity
-#   the answer is **{{ units.hidden.units-uniform.purity.verdict }}**. Judged by all images, for being about one class:
-#   **{{ units.hidden.units-uniform.class_share.verdict }}**. The answer depends on the statistic.
-# - *Do networks therefore not disentangle factors across coordinates?* That does not follow, as the layer made by hand shows.
-#   This layer's units are far from disentangled, but more or less so than random directions is for all images to say, not for
-#   the top ones.
+# - *Do random directions do as well?* By the class purity of the top images, which is how the paper looks,
+#   δ = {{ units.hidden.units-uniform.purity }} (verdict: {{ units.hidden.units-uniform.purity.verdict }}). By how much a
+#   direction is about one class, over all images, δ = {{ units.hidden.units-uniform.class_share }} (verdict:
+#   {{ units.hidden.units-uniform.class_share.verdict }}). The answer depends on the statistic.
+# - *Do networks therefore not disentangle factors across coordinates?* That does not follow, as the layer made by hand
+#   shows. This layer's units are far from disentangled; whether they are closer to it than random directions is a question
+#   for all images, and the table above answers it layer by layer.
 #
 # ## Differences from the paper
 #

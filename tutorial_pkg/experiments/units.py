@@ -61,7 +61,7 @@ class Config:
     num_directions: int = 256
     ks: tuple[int, ...] = (8, 32, 128)
     num_resamples: int = 1999
-    num_seeds: int = 1
+    num_seeds: int = 3
     seed: int = 0
 
 
@@ -184,7 +184,7 @@ def _compare_all(
 
 
 CONFIGS = {
-    "quick": Config(dataset="digits", epochs=8, num_directions=64, ks=(8, 16), num_resamples=999),
+    "quick": Config(dataset="digits", epochs=8, num_directions=64, ks=(8, 16), num_resamples=999, num_seeds=1),
     "laptop": Config(),
 }
 CONFIGS["paper"] = replace(CONFIGS["laptop"], num_seeds=5)

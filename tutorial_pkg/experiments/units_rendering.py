@@ -46,7 +46,7 @@ NAMES = {
 }
 MAIN = ("purity", "pixel_distance", "style_spread", "class_share")
 OF_SETS = ("purity", "pixel_distance", "style_spread", "holes_agreement")
-VERDICTS = {"first": "units", "second": "random", "negligible": "no difference", "undecided": "undecided"}
+VERDICTS = {"first": "units", "second": "random", "negligible": "negligible", "undecided": "undecided"}
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,11 @@ class _Summary:
 
     def effect(self, layer: str, pair: str, name: str, k: str | None = None) -> str:
         delta, low, high = self.pooled(layer, pair, name, k)
-        return f"{delta:+.2f} [{low:+.2f}, {high:+.2f}]"
+        return f"{delta:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−").replace(", ", ",\N{NO-BREAK SPACE}")
+
+    def effect_cell(self, layer: str, pair: str, name: str, k: str | None = None) -> str:
+        """The same on two lines, for a narrow column."""
+        return self.effect(layer, pair, name, k).replace(" [", "<br>[")
 
     def verdict(self, layer: str, pair: str, name: str) -> str:
         return VERDICTS[verdict(*self.pooled(layer, pair, name)[1:])]
@@ -107,19 +111,20 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     )
     output.table(
         "statistics",
-        ["mean over sets", *KINDS.values(), "δ, units against random", "p", "more in common"],
+        ["mean over sets", *KINDS.values(), "δ, units against random", "p", "verdict"],
         [
             [
                 NAMES[name],
                 *(_number(summary.mean("hidden", kind, name)) for kind in KINDS),
-                summary.effect("hidden", "units-uniform", name),
+                summary.effect_cell("hidden", "units-uniform", name),
                 summary.p_values("hidden", "units-uniform", name),
                 summary.verdict("hidden", "units-uniform", name),
             ]
             for name in STATISTICS
         ],
         caption=f"**Hidden layer, k = {summary.k}.** δ > 0 says that units' images have more in common; {interval}. p: "
-        "permutation test, each network. Spreads are relative to the spread among all images; style is slant, stroke "
+        "permutation test, each network. Verdict: whose images have more in common, or *negligible* where the whole interval "
+        f"is below {NEGLIGIBLE}. Spreads are relative to the spread among all images; style is slant, stroke "
         "width and aspect, each less its class mean. The last three rows are about directions and use all images: the "
         "best class a direction detects (area under the ROC curve), the largest share of its variance that one class "
         "explains, and its largest rank correlation with a style.",
@@ -134,7 +139,7 @@ def _comparison_tables(summary: _Summary, output: Renderer, interval: str) -> No
 
     def row(label: str, layer: str, k: str, names: Sequence[str]) -> list[str]:
         purities = (_number(summary.mean(layer, kind, "purity", k)) for kind in ("units", "uniform", "chance"))
-        return [label, *purities, *(summary.effect(layer, "units-uniform", name, k) for name in names)]
+        return [label, *purities, *(summary.effect_cell(layer, "units-uniform", name, k) for name in names)]
 
     output.table(
         "layers",
@@ -177,7 +182,7 @@ def _readout_table(summary: _Summary, output: Renderer, networks: str) -> None:
 def _offer_values(summary: _Summary, output: Renderer) -> None:
     record = summary.records[0]
     output.value("k", summary.k)
-    output.value("num_networks", str(len(summary.records)))
+    output.value("networks", f"{len(summary.records)} network{'s' * (len(summary.records) > 1)}")
     output.value("num_tests", str(len(STATISTICS)))
     errors = [100 * r.values["test_error"] for r in summary.records]
     output.value("test_error", " %, ".join(f"{error:.2f}" for error in errors) + " %")

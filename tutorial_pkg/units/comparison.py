@@ -58,8 +58,8 @@ def pooled(effects: Sequence[tuple[float, float, float]]) -> tuple[float, float,
         effects: (δ, low, high) of each network.
 
     Example:
-        >>> pooled([(0.2, 0.1, 0.3), (0.4, 0.3, 0.5)])
-        (0.3, 0.229..., 0.370...)
+        >>> [round(value, 3) for value in pooled([(0.2, 0.1, 0.3), (0.4, 0.3, 0.5)])]
+        [0.3, 0.229, 0.371]
     """
     deltas, lows, highs = np.array(effects).T
     half_width = float(np.sqrt(np.square((highs - lows) / 2).sum()) / len(deltas))
