@@ -124,8 +124,8 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         ],
         caption=f"**Hidden layer, k = {summary.k}.** δ > 0 says that units' images have more in common; {interval}. p: "
         "permutation test, each network. Verdict: whose images have more in common, or *negligible* where the whole "
-        f"interval is within ±{NEGLIGIBLE}. Spreads are relative to the spread among all images; style is slant, stroke "
-        "width and aspect, each less its class mean. The last three rows are about directions and use all images: the "
+        f"interval is within ±{NEGLIGIBLE}. Spreads are relative to the spread among all images; style is slant, "
+        "stroke width and aspect, each less its class mean. The last three rows are about directions and use all images: the "
         "best class a direction detects (area under the ROC curve), the largest share of its variance that one class "
         "explains, and its largest rank correlation with a style.",
     )
