@@ -79,8 +79,8 @@ class _Summary:
     def verdict(self, layer: str, pair: str, name: str) -> str:
         return VERDICTS[verdict(*self.pooled(layer, pair, name)[1:])]
 
-    def p_values(self, layer: str, pair: str, name: str) -> str:
-        return ", ".join(f"{effect['p_value']:.2g}" for effect in self.effects(layer, pair, name))
+    def largest_p(self, layer: str, pair: str, name: str) -> str:
+        return f"{max(effect['p_value'] for effect in self.effects(layer, pair, name)):.2g}"
 
     def readout(self, layer: str, kind: str, factor: str) -> float:
         return float(np.mean([r.values["layers"][layer]["readout"][kind][factor] for r in self.records]))
@@ -111,23 +111,23 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     )
     output.table(
         "statistics",
-        ["mean over sets", *KINDS.values(), "δ, units against random", "p", "verdict"],
+        ["mean over sets", *KINDS.values(), "δ, units against random", "largest p", "verdict"],
         [
             [
                 NAMES[name],
                 *(_number(summary.mean("hidden", kind, name)) for kind in KINDS),
                 summary.effect_cell("hidden", "units-uniform", name),
-                summary.p_values("hidden", "units-uniform", name),
+                summary.largest_p("hidden", "units-uniform", name),
                 summary.verdict("hidden", "units-uniform", name),
             ]
             for name in STATISTICS
         ],
-        caption=f"**Hidden layer, k = {summary.k}.** δ > 0 says that units' images have more in common; {interval}. p: "
-        "permutation test, each network. Verdict: whose images have more in common, or *negligible* where the whole "
-        f"interval is within ±{NEGLIGIBLE}. Spreads are relative to the spread among all images; style is slant, "
-        "stroke width and aspect, each less its class mean. The last three rows are about directions and use all images: the "
-        "best class a direction detects (area under the ROC curve), the largest share of its variance that one class "
-        "explains, and its largest rank correlation with a style.",
+        caption=f"**Hidden layer, k = {summary.k}.** δ > 0 says that units' images have more in common; {interval}. "
+        "Largest p: permutation test, the network that differs least. Verdict: whose images have more in common, or "
+        f"*negligible* where the whole interval is within ±{NEGLIGIBLE}. Spreads are relative to the spread among all "
+        "images; style is slant, stroke width and aspect, each less its class mean. The last three rows are about "
+        "directions and use all images: the best class a direction detects (area under the ROC curve), the largest "
+        "share of its variance that one class explains, and its largest rank correlation with a style.",
     )
     _comparison_tables(summary, output, interval)
     _readout_table(summary, output, networks)
