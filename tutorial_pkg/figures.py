@@ -161,6 +161,11 @@ def mean_sd(values: Sequence[float], digits: int = 2, scale: float = 1.0) -> str
     return mean if len(values) < 2 else f"{mean} ± {scale * float(np.std(values, ddof=1)):.{digits}f}"
 
 
+def beside_paper(ours: str, theirs: float) -> str:
+    """Format our value with the paper's after it, in parentheses, on one line."""
+    return f"{ours}&nbsp;<small>({theirs:g})</small>"
+
+
 def image_grid(
     rows: Sequence[Sequence[np.ndarray]],
     *,

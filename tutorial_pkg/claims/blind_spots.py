@@ -162,7 +162,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "B7",
         "4.2",
-        "Table 1's errors.",
+        "The errors of Table 1's six models.",
         "holds when each model is within 0.5 points of the paper's training and 0.3 of its test error; in part when "
         "half of them are",
         ("table1",),
