@@ -102,8 +102,22 @@ def notebook_markdown(notebook: NotebookNode, records: Records) -> str:
             parts.append(records.resolve(cell.source))
         elif cell.cell_type == "code" and cell.source.strip():
             parts.append(_code(cell))
-            parts += [text for n, output in enumerate(cell.outputs) if (text := _output(output, cell, f"c{i}o{n}"))]
+            outputs = enumerate(_joined(cell.outputs))
+            parts += [text for n, output in outputs if (text := _output(output, cell, f"c{i}o{n}"))]
     return "\n\n".join(parts) + "\n"
+
+
+def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Join what a cell printed in a row: a slow machine delivers it in pieces, and a page must not depend on that."""
+    joined: list[NotebookNode] = []
+    for output in outputs:
+        if output.output_type == "stream" and output.name != "stdout":
+            continue
+        if joined and output.output_type == joined[-1].output_type == "stream":
+            joined[-1] = NotebookNode(joined[-1] | {"text": joined[-1].text + output.text})
+        else:
+            joined.append(output)
+    return joined
 
 
 def _code(cell: NotebookNode) -> str:
@@ -117,7 +131,7 @@ def _code(cell: NotebookNode) -> str:
 
 def _output(output: NotebookNode, cell: NotebookNode, name: str) -> str:
     if output.output_type == "stream":
-        return _text(output.text) if output.name == "stdout" else ""
+        return _text(output.text)
     data = output.get("data", {})
     alt, caption = cell.metadata.get("alt", ""), cell.metadata.get("caption", "")
     if "image/svg+xml" in data:

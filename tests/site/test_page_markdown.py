@@ -92,6 +92,14 @@ def test_cells_become_prose_code_and_output(records: Records) -> None:
     assert "In [" not in text
 
 
+def test_what_a_cell_prints_in_pieces_is_one_output(records: Records) -> None:
+    pieces = [("stdout", "a\n"), ("stderr", "progress"), ("stdout", "b\n"), ("stdout", "c\n")]
+    cell = code("x", *(v4.new_output("stream", name=name, text=text) for name, text in pieces))
+    text = notebook_markdown(page(cell), records)
+    assert text.count("<pre") == 1
+    assert "<code>a\nb\nc</code>" in text
+
+
 def test_values_in_output_are_not_touched(records: Records) -> None:
     cell = code("print(t)", v4.new_output("stream", name="stdout", text="{{ no.key }}"))
     assert "{{ no.key }}" in notebook_markdown(page(cell), records)
