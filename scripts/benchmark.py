@@ -265,9 +265,20 @@ def compare(model: nn.Module, inputs: Tensor, classes: dict[str, Tensor], timed:
     for attack, norm, seconds in measured:
         reached = torch.isfinite(norm)
         ratio = (norm / best[attack.goal][: len(norm)])[reached]
-        statistics = (ratio.mean(), ratio.median(), ratio.max()) if len(ratio) else (torch.tensor(torch.nan),) * 3
-        success, rate = reached.double().mean().item(), len(norm) / seconds
-        rows.append(Row(attack.name, attack.goal, len(norm), success, *(s.item() for s in statistics), rate))
+        if not len(ratio):
+            ratio = torch.full((1,), torch.nan)
+        rows.append(
+            Row(
+                name=attack.name,
+                goal=attack.goal,
+                num_images=len(norm),
+                success=reached.double().mean().item(),
+                ratio_mean=ratio.mean().item(),
+                ratio_median=ratio.median().item(),
+                ratio_max=ratio.max().item(),
+                images_per_second=len(norm) / seconds,
+            )
+        )
     return rows
 
 

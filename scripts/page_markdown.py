@@ -217,5 +217,5 @@ def _portable(text: str) -> str:
         else:
             lines.append(line)
         inside = bool(opened) or (inside and (line.startswith("    ") or not line.strip()))
-    text = re.sub(r"(?<!!)\[([^\]\n]+)\]\((?!https?:|#)[^)\n]*\)(\{[^}]*\})?", r"\1", "\n".join(lines))
-    return re.sub(r"\[([^\]\n]+)\]\[[\w.]*\]", r"\1", text)
+    text = re.sub(r"(?<!!)\[([^\]]+)\]\((?!https?:|#)[^)\n]*\)(\{[^}]*\})?", r"\1", "\n".join(lines))
+    return re.sub(r"\[([^\]]+)\]\[[\w.]*\]", r"\1", text)

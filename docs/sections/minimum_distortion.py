@@ -439,6 +439,30 @@ for factor in (1, 2, 4, 8, 16):
 # direction makes almost a right angle with any given one: of a length $\|r\|_2$, only about $\|r\|_2 / \sqrt{784}$, a
 # twenty-eighth, points the right way.
 #
+# ## Is a smooth classifier immune?
+#
+# Section 4 of the paper contrasts networks with kernel methods: it says that a smooth classifier cannot have such
+# examples, "by their definition". The attack needs nothing but logits, so we can ask. A Gaussian kernel machine scores
+# an image by $z(x) = \sum_i \alpha_i e^{-\gamma \|x - x_i\|^2}$, a sum of bumps on the training images $x_i$; the
+# smaller $\gamma$, the wider the bumps and the smoother $z$. The coefficients come from ridge regression on the classes.
+
+# %%
+from tutorial_pkg.training.kernel import fit_kernel_classifier
+
+machine = fit_kernel_classifier(digits.train_inputs[:500], digits.train_labels[:500], gamma=0.01)
+test_inputs, test_labels = digits.test_inputs[:40], digits.test_labels[:40]
+right = machine(test_inputs).argmax(1) == test_labels
+smooth = minimum_distortion(machine, test_inputs[right], labels=test_labels[right])
+print(f"{int(right.sum())} of 40 digits right; of those {int(smooth.success.sum())} fooled")
+print(f"mean distortion {smooth.rms_distortion.mean():.3f}")
+
+# %% [markdown]
+# --8<-- "kernel_machine/kernel_machine.md"
+#
+# Smoothness bounds how fast the scores change. It does not say how far they have to change: where the scores of two
+# classes are close, a small step is enough however smooth they are. Noise of the same size still does next to nothing,
+# as for the networks.
+#
 # ## Figure 7
 #
 # The paper's own illustration: digits, the nearest images that two networks take for another class, and the same
