@@ -16,7 +16,7 @@ def error_rate(logits: Float[Tensor, "batch classes"], labels: Int[Tensor, " bat
         >>> error_rate(torch.tensor([[2.0, 1.0], [2.0, 1.0]]), torch.tensor([0, 1]))
         0.5
     """
-    return (logits.argmax(dim=1) != labels).double().mean().item()
+    return (logits.argmax(dim=1) != labels).sum().item() / len(labels)
 
 
 def l2_norm(perturbation: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:

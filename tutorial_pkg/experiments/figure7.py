@@ -84,8 +84,8 @@ def run(config: CellConfig, context: Context) -> Result:
     return Result(
         values={
             "num_attacked": len(labels),
-            "distortion_mean": float(attack.rms_distortion.double().mean()),
-            "success": float(attack.success.double().mean()),
+            "distortion_mean": float(attack.rms_distortion.cpu().double().mean()),
+            "success": float(attack.success.float().mean()),
             **{f"accuracy_{name}": value for name, value in accuracy.items()},
         },
         arrays={

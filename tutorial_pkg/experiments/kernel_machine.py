@@ -73,7 +73,7 @@ def run(config: CellConfig, context: Context) -> Result:
         {
             "test_error": error_rate(logits, data.test_labels),
             "num_attacked": len(labels),
-            "success": float(attack.success.double().mean()),
+            "success": float(attack.success.float().mean()),
             "distortion_mean": float(rms.mean()),
             "distortion_max": float(rms.max()),
             "error_under_noise": error_rate(batched_logits(model, noisy, device=context.device), labels),

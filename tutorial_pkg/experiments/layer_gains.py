@@ -86,9 +86,9 @@ def run(config: CellConfig, context: Context) -> Result:
     gains = layer_gains(model, inputs, attack.adv_inputs)
     noise_gains = layer_gains(model, inputs, noisy)
 
-    best, second = logits.double().topk(2).values.T
+    best, second = logits.cpu().double().topk(2).values.T
     safe_radius = (best - second) / (math.sqrt(2) * gains[-1].bound)
-    times_safe = (attack.l2_norm.double() / safe_radius)[attack.success]
+    times_safe = (attack.l2_norm.cpu().double() / safe_radius)[attack.success.cpu()]
     return Result(
         values={
             "layers": [
@@ -96,7 +96,7 @@ def run(config: CellConfig, context: Context) -> Result:
                 for row, noise in zip(gains, noise_gains, strict=True)
             ],
             "num_attacked": len(labels),
-            "success": float(attack.success.double().mean()),
+            "success": float(attack.success.float().mean()),
             "l2_norm_median": float(attack.l2_norm[attack.success].median()),
             "times_safe_radius_median": float(times_safe.median()),
             "times_safe_radius_min": float(times_safe.min()),

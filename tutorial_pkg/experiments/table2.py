@@ -105,8 +105,8 @@ def attack_every_model(config: CellConfig, context: Context) -> Attacked:
     adv_inputs, success, distortion = {}, {}, {}
     for name, model in models.items():
         attack = minimum_distortion(model, inputs, targets=targets, progress=context.progress)
-        rms = attack.rms_distortion[attack.success].double()
-        adv_inputs[name], success[name] = attack.adv_inputs, float(attack.success.double().mean())
+        rms = attack.rms_distortion[attack.success].cpu().double()
+        adv_inputs[name], success[name] = attack.adv_inputs, float(attack.success.float().mean())
         distortion[name] = {"mean": float(rms.mean()), "rms": float(rms.square().mean().sqrt())}
     return Attacked(models, inputs, labels, adv_inputs, {"success": success, "distortion": distortion})
 
@@ -158,7 +158,7 @@ def resilience(table: TransferTable, first: str, second: str, *, seed: int) -> d
     a, b = table.columns.index(first), table.columns.index(second)
     rows = [table.rows.index(name) for name in MODELS if name not in (first, second)]
     both_right = ~table.wrong_before[a] & ~table.wrong_before[b]
-    errors = table.wrong[rows][:, [a, b]].double().mean(0)[:, both_right]
+    errors = table.wrong[rows][:, [a, b]].cpu().double().mean(0)[:, both_right]
     return mean_with_interval((errors[0] - errors[1]).numpy(), seed=seed)
 
 

@@ -101,9 +101,9 @@ def run(config: CellConfig, context: Context) -> Result:
         examples[f"{name} noise"] = same_norm_noise(inputs, attack.adv_inputs, generator=generator)
         examples[f"{name} amplified"] = amplified
         examples[f"{name} amplified, clipped"] = amplified.clamp(0, 1)
-        success[name] = float(attack.success.double().mean())
-        distortion[name] = float(attack.rms_distortion[attack.success].double().mean())
-        shrunk[name] = float((attack.rms_distortion > AMPLIFIED_STDDEV).double().mean())
+        success[name] = float(attack.success.float().mean())
+        distortion[name] = float(attack.rms_distortion[attack.success].cpu().double().mean())
+        shrunk[name] = float((attack.rms_distortion > AMPLIFIED_STDDEV).float().mean())
     for stddev in STDDEVS:
         examples[f"gaussian-{stddev:g}"] = gaussian_noise(inputs, stddev=stddev, generator=generator, box=None)
     table = transfer_table(models, inputs, labels=labels, examples=examples)
@@ -149,7 +149,7 @@ def same_minus_other(table: TransferTable, suffix: str, *, seed: int) -> dict[st
             for a, b in pairs
             if (TRAINED_ON[a] == TRAINED_ON[b]) == same
         ]
-        groups.append(torch.stack(cells)[:, right].double().mean(0))
+        groups.append(torch.stack(cells)[:, right].cpu().double().mean(0))
     return mean_with_interval((groups[0] - groups[1]).numpy(), seed=seed)
 
 

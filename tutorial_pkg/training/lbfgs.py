@@ -69,7 +69,7 @@ def train_classifier(
 
     def objective() -> Tensor:
         logits = model(inputs)
-        state["error"] = float((logits.detach().argmax(1) != labels).double().mean())
+        state["error"] = float((logits.detach().argmax(1) != labels).float().mean())
         # A mean in float32 carries more rounding than L-BFGS's last steps gain.
         return widest(cross_entropy(logits, labels, reduction="none")).mean() + penalty()
 
