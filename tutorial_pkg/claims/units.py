@@ -87,7 +87,7 @@ def _no_disentangling(records: Records) -> Verdict:
         graded(whole, shares[LAYER] <= len(STATISTICS) / 4),
         f"statistics in which units have more in common than random directions, of {len(STATISTICS)}: "
         f"{', '.join(f'{count} in {layer}' for layer, count in shares.items())}; the test knows images by class "
-        f"and stroke only. Top images cannot decide it: in a layer with one unit a class, made by hand, those of random "
+        f"and stroke only. Top images cannot decide it: in a layer made with one unit a class, those of random "
         f"directions still have a class purity of {sum(by_hand) / len(by_hand):.2f}",
     )
 
