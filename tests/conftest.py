@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
-import tests.typechecker  # the hook looks it up by name
+import tests.typechecker  # noqa: F401  (the hook looks it up by name)
 
 # Stays installed: it takes effect at the first import of each module of the package.
 install_import_hook("tutorial_pkg", "tests.typechecker.check")
