@@ -10,7 +10,10 @@ from tutorial_pkg.models import build_model
 
 def trained(name: str, digits: Dataset, steps: int) -> nn.Module:
     torch.manual_seed(0)
-    model = build_model(name)
+    return trained_for(build_model(name), digits, steps)
+
+
+def trained_for(model: nn.Module, digits: Dataset, steps: int) -> nn.Module:
     optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
     for _ in range(steps):
         batch = torch.randint(len(digits.train_labels), (200,))

@@ -63,6 +63,7 @@ class Nearest:
     squared_norm: Float[Tensor, " batch"]
     multiplier: Float[Tensor, " batch"]
     num_evals: Int[Tensor, " batch"]
+    settled: Bool[Tensor, " batch"]  # arrived, or given up for a nearer row; neither halted nor cut short
 
     def offer(self, walk: Walk, points: Tensor, squared_norm: Tensor, success: Tensor) -> None:
         """Keep the points that succeed and are nearer than what is known."""
@@ -96,25 +97,26 @@ def walk_boundary(
         image: a number for every row. Rows of one number compete, and those that fall behind are given up.
     """
     walk, nearest = _begin(model, inputs, targets, start)
-    shape, num_rivals = inputs.shape[1:], walk.rivals.shape[1]
     for k in range(max_iter):
         ahead = max(0.0, 1 - (k + 1) / APPROACH) if start is None else 0.0
         wanted = _wanted_margin(walk, nearest, ahead)
         step, penalty = _direction(walk, wanted, box, newest=(k - 1) % HISTORY_SIZE)
         trial = (walk.point + walk.step_length[:, None] * step).clamp(*box)
         head_start = walk.multipliers / penalty[:, None]
-        result = nearest_rivals(model, trial, shape, walk.targets, head_start, num_rivals)
+        result = nearest_rivals(model, trial, inputs.shape[1:], walk.targets, head_start, walk.rivals.shape[1])
         squared_norm = (trial - walk.clean).square().sum(1)
         nearest.offer(walk, trial, squared_norm, result.margins.amin(1) > result.tie)
 
         accepted = _sufficient_decrease(walk, trial, result, wanted, penalty)
         short = (trial - walk.point).square().sum(1) <= STEP_TOLERANCE**2 * squared_norm
         on_boundary = (result.margins.amin(1) - wanted).abs() < result.tie
-        done = (accepted & short & on_boundary & (ahead == 0)) | (walk.step_length < SHORTEST_STEP)
+        arrived = accepted & short & on_boundary & (ahead == 0)
         _remember(walk, trial, result, slot=k % HISTORY_SIZE)
         _move(walk, trial, result, accepted)
         if image is not None:
-            done |= _falls_behind(walk, nearest, image)
+            arrived |= _falls_behind(walk, nearest, image)
+        nearest.settled[walk.row] = arrived
+        done = arrived | (walk.step_length < SHORTEST_STEP)
         if done.any():
             walk = walk.select(~done)
         if len(walk.row) == 0:
@@ -124,8 +126,7 @@ def walk_boundary(
 
 def _begin(model: Classifier, inputs: Tensor, targets: Tensor, start: Tensor | None) -> tuple[Walk, Nearest]:
     """Evaluate the first points and guess the first multiplier."""
-    clean = inputs.flatten(1)
-    point = clean if start is None else start.flatten(1)
+    clean, point = inputs.flatten(1), (inputs if start is None else start).flatten(1)
     with torch.no_grad():
         logits = model(inputs)
     none = torch.zeros_like(logits)
@@ -148,8 +149,8 @@ def _begin(model: Classifier, inputs: Tensor, targets: Tensor, start: Tensor | N
         step_length=torch.ones_like(guess),
         vectors=clean.new_zeros(len(clean), 2 * HISTORY_SIZE + 1 + num_rivals, clean.shape[1]),
     )
-    unknown = torch.full_like(guess, torch.nan)
-    return walk, Nearest(clean.clone(), torch.full_like(guess, torch.inf), unknown, torch.ones_like(targets))
+    unknown, infinite = torch.full_like(guess, torch.nan), torch.full_like(guess, torch.inf)
+    return walk, Nearest(clean.clone(), infinite, unknown, torch.ones_like(targets), torch.zeros_like(guess).bool())
 
 
 def _wanted_margin(walk: Walk, nearest: Nearest, ahead: float) -> Float[Tensor, " n"]:
@@ -165,12 +166,11 @@ def _direction(
     walk: Walk, wanted: Tensor, box: tuple[float, float], newest: int
 ) -> tuple[Float[Tensor, "n pixels"], Float[Tensor, " n"]]:
     """Return the step p and the merit's penalty weight ρ, and put the new multipliers into `walk`."""
-    lower, upper = box
     pairs = 2 * HISTORY_SIZE
     walk.vectors[:, pairs] = walk.point - walk.clean
     walk.vectors[:, pairs + 1 :] = walk.gradients
     downhill = _combine(walk.multipliers, walk.rivals, walk.gradients) - walk.vectors[:, pairs]
-    held = ((walk.point <= lower) & (downhill < 0)) | ((walk.point >= upper) & (downhill > 0))
+    held = ((walk.point <= box[0]) & (downhill < 0)) | ((walk.point >= box[1]) & (downhill > 0))
     free = walk.vectors * (~held).to(walk.vectors.dtype)[:, None]
     gram = free @ free.transpose(1, 2)
     one = torch.ones_like(wanted)
@@ -238,8 +238,7 @@ def _falls_behind(walk: Walk, nearest: Nearest, image: Tensor) -> Bool[Tensor, "
 
     The expectation is the Lagrangian ½‖r‖² − Σ λ_j·m_j: what the distance will be once the margins are met.
     """
-    best = torch.full_like(nearest.squared_norm, torch.inf)
-    best.scatter_reduce_(0, image, nearest.squared_norm, "amin")
+    best = torch.full_like(nearest.squared_norm, torch.inf).scatter_reduce(0, image, nearest.squared_norm, "amin")
     missing = (walk.multipliers * torch.where(walk.multipliers > 0, walk.margins, 0.0)).sum(1)
     expected = (walk.point - walk.clean).square().sum(1) - 2 * missing
     reached = nearest.squared_norm[walk.row]

@@ -29,8 +29,9 @@ class MinimumDistortion:
         targets: the class reached; of an untargeted attack the nearest one, which the attack chose.
         rms_distortion: √(Σr²/n), the paper's measure; inf where the attack failed.
         l2_norm: ‖r‖₂; inf where the attack failed.
-        c: the weight on ‖r‖² that belongs to r: the largest one found to succeed where c was searched, else
-            1 / (2·Σλ) of the multipliers λ at the boundary. inf where r = 0, nan where the attack failed.
+        c: the weight on ‖r‖² beside the loss. Where it was searched, the largest one found to succeed, whether or not
+            r was polished since; else the one whose minimiser is on the boundary, 1 / (4·Σλ) of the multipliers λ
+            there, because either loss has slope ½ at a tie. inf where r = 0, nan where the attack failed.
         num_evals: points at which the model was evaluated for the input.
     """
 
@@ -70,6 +71,9 @@ def minimum_distortion(
     | "margin" | False | the search over c, with max(0, −margin), smoothed, for the loss |
     | "cross_entropy" | False | minimise c‖r‖² + cross-entropy by box-constrained L-BFGS, search over c |
 
+    Where the default's walk does not converge, as on deep networks of ReLU and max pooling, the search of the third
+    row gives it a second start (`goals`), and the nearer point is kept. It costs such networks about twice the search.
+
     Every image is a problem of its own, with its own c, steps and stopping; its result depends on the others in
     the batch by rounding only. The arguments are left as they are: the model's mode, gradients, `requires_grad`.
 
@@ -82,7 +86,7 @@ def minimum_distortion(
         loss: "margin" or "cross_entropy".
         polish: whether to end on the boundary itself.
         max_iter: points evaluated at most in a walk (default 100) or for one c (default 15). More never makes
-            the result of a walk larger.
+            the default's result larger, which has a second start after 30 points, or where its walk halts.
         num_search_steps: values of c tried.
         batch_size: problems solved together, of which an untargeted input makes up to nine; by default as many
             as fit the processor's cache or 4 GB of an accelerator. Large networks need it smaller.

@@ -1,0 +1,127 @@
+"""Networks full of kinks, where a walk does not arrive and the default starts again from the search over c."""
+
+import copy
+import itertools
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.attacks.conftest import trained_for
+from tests.attacks.oracles import linear_distance
+from tutorial_pkg.attacks import goals, minimum_distortion
+from tutorial_pkg.attacks.boundary import walk_boundary
+from tutorial_pkg.attacks.penalty_search import PenaltySolution
+from tutorial_pkg.data import Dataset
+
+
+class Residual(nn.Module):
+    """Convolutions with batch norm, ReLU, a skip connection and max pooling."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, 12, 5, stride=2), nn.BatchNorm2d(12), nn.ReLU(), nn.MaxPool2d(2))
+        self.branch = nn.Sequential(
+            nn.Conv2d(12, 12, 3, padding=1), nn.BatchNorm2d(12), nn.ReLU(), nn.Conv2d(12, 12, 3, padding=1)
+        )
+        self.head = nn.Sequential(nn.BatchNorm2d(12), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(108, 10))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        return self.head(x + self.branch(x))
+
+
+@pytest.fixture(scope="module")
+def kinked(digits: Dataset) -> nn.Module:
+    torch.manual_seed(0)
+    return trained_for(Residual(), digits, 80)
+
+
+@pytest.fixture(scope="module")
+def kinked_images(digits: Dataset, kinked: nn.Module) -> tuple[Tensor, Tensor]:
+    x, labels = digits.test_inputs, digits.test_labels
+    right = kinked(x).argmax(1) == labels
+    assert right.double().mean() > 0.9
+    return x[right][:16], labels[right][:16]
+
+
+def test_a_network_full_of_kinks_is_attacked_as_well_as_by_the_search(kinked, kinked_images):
+    x, targets = kinked_images[0], (kinked_images[1] + 1) % 10
+    walked = walk_boundary(kinked, x, targets, box=(0.0, 1.0), max_iter=100)
+    assert walked.settled.double().mean() < 0.5  # else this tests nothing
+    result = minimum_distortion(kinked, x, targets=targets)
+    assert result.success.all()
+    assert torch.equal(kinked(result.adv_inputs).argmax(1), targets)
+    assert torch.allclose((result.adv_inputs - x).flatten(1).norm(dim=1), result.l2_norm)
+    for options in ({"polish": False}, {"loss": "cross_entropy", "polish": False}, {"loss": "cross_entropy"}):
+        other = minimum_distortion(kinked, x, targets=targets, **options)
+        assert result.l2_norm.mean() < 1.001 * other.l2_norm[other.success].mean()
+
+
+def test_the_nearest_class_of_a_network_full_of_kinks(kinked, kinked_images):
+    x, labels = kinked_images[0][:6], kinked_images[1][:6]
+    result = minimum_distortion(kinked, x, labels=labels)
+    searched = minimum_distortion(kinked, x, labels=labels, polish=False)
+    assert result.success.all()
+    assert result.l2_norm.mean() < 1.01 * searched.l2_norm.mean()
+
+
+def test_with_a_second_start_more_iterations_still_give_no_larger_distortion(kinked, kinked_images):
+    model, x = copy.deepcopy(kinked).double(), kinked_images[0][:8].double()
+    targets = (kinked_images[1][:8] + 1) % 10
+    norms = [minimum_distortion(model, x, targets=targets, max_iter=n).l2_norm for n in (5, 20, 29, 30, 31, 45)]
+    assert torch.isfinite(norms[-1]).all()
+    for fewer, more in itertools.pairwise(norms):
+        assert (more <= fewer * (1 + 1e-9)).all()
+
+
+def test_a_walk_that_arrives_has_no_second_start(network, images, targets):
+    walked = walk_boundary(network, images[0], targets, box=(0.0, 1.0), max_iter=goals.PATIENCE)
+    result = minimum_distortion(network, images[0], targets=targets)
+    assert walked.settled.double().mean() > 0.8
+    assert torch.equal(result.num_evals[walked.settled], walked.num_evals[walked.settled])
+    assert torch.equal(result.adv_inputs.flatten(1)[walked.settled], walked.points[walked.settled])
+
+
+def test_the_second_start_alone_comes_near_the_exact_optimum(linear, images, targets, monkeypatch):
+    monkeypatch.setattr(goals, "PATIENCE", 1)  # every walk is cut off before its point is a success
+    weight, bias = (p.detach() for p in linear.parameters())
+    result = minimum_distortion(linear, images[0], targets=targets, max_iter=1)
+    exact = [linear_distance(weight, bias, a, int(t))[0] for a, t in zip(images[0], targets, strict=True)]
+    ratio = result.l2_norm.double() / torch.tensor(exact)
+    assert result.success.all()
+    assert ratio.min() > 1 - 1e-5
+    assert ratio.mean() < 1.005
+
+
+def test_where_the_hinge_reaches_nothing_the_cross_entropy_is_tried(linear, images, targets, monkeypatch):
+    search = goals.search_penalty
+
+    def no_hinge(*args, temperature, **options):
+        found = search(*args, temperature=temperature, **options)
+        if (temperature == 1).all():
+            return found
+        none = torch.zeros_like(found.success)
+        return PenaltySolution(args[1], found.c * torch.nan, none, found.num_evals)
+
+    monkeypatch.setattr(goals, "search_penalty", no_hinge)
+    monkeypatch.setattr(goals, "PATIENCE", 1)
+    result = minimum_distortion(linear, images[0], targets=targets, max_iter=1)
+    walked = minimum_distortion(linear, images[0], targets=targets, max_iter=50)
+    assert result.success.all()
+    assert (result.l2_norm / walked.l2_norm).mean() < 1.02
+    assert torch.isfinite(result.c).all()
+
+
+def test_c_of_the_papers_search_stays_when_its_point_is_polished(network, images, targets):
+    searched = minimum_distortion(network, images[0], targets=targets, loss="cross_entropy", polish=False)
+    polished = minimum_distortion(network, images[0], targets=targets, loss="cross_entropy")
+    assert (polished.l2_norm < searched.l2_norm).any()
+    assert torch.equal(polished.c[searched.success], searched.c[searched.success])
+
+
+@pytest.mark.parametrize("loss", ["margin", "cross_entropy"])
+def test_c_of_the_walk_and_of_the_searches_are_on_one_scale(linear, images, targets, loss):
+    walked = minimum_distortion(linear, images[0], targets=targets)
+    searched = minimum_distortion(linear, images[0], targets=targets, loss=loss, polish=False)
+    assert (searched.c / walked.c).median() == pytest.approx(1, rel=0.25)
