@@ -29,7 +29,7 @@ class Config:
     dataset: str = "mnist"
     gammas: tuple[float, ...] = (0.003, 0.01, 0.03)
     num_train: int = 6000
-    num_images: int = 500
+    num_images: int = 200
     seed: int = 0
 
 
