@@ -50,6 +50,8 @@ site: pages  ## build site/, checking links, anchors and every cell
 	@echo "The site is in site/. Look at it with 'make serve', or open site/index.html in a browser."
 
 .cache/figures.stamp: $(INSTALLED) $(FIGURES_READ) $(call missing,docs/_generated/values.json)
+	@for i in $$(seq $(JOBS)); do \
+		$(PY) scripts/build_figures.py --profile quick --shard $$i/$(JOBS) --compute-only --quiet & done; wait
 	$(PY) scripts/build_figures.py --profile quick
 	@mkdir -p .cache && touch $@
 

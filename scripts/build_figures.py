@@ -43,7 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
             return check(experiments, args)
         if not args.render_only:
             compute(experiments, args)
-        render(args.results, args.output)
+        if not args.compute_only:
+            render(args.results, args.output)
     except (RecordError, FileNotFoundError, ValueError, OSError, FloatingPointError) as error:
         print(f"build_figures: {error}", file=sys.stderr)
         return 1
@@ -69,6 +70,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--check", action="store_true", help="exit 1 when a record is missing or damaged")
     parser.add_argument("--fresh", action="store_true", help="with --check: also when one is stale")
     parser.add_argument("--render-only", action="store_true", help="compute nothing")
+    parser.add_argument("--compute-only", action="store_true", help="render nothing, as one of several shards")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     args = parser.parse_args(arguments)
     if unknown := sorted(set(args.only or ()) - set(EXPERIMENTS)):

@@ -127,7 +127,7 @@ def _rows(images: np.ndarray) -> list[list[np.ndarray]]:
 
 
 CONFIGS = {
-    "quick": Config(dataset="digits", epochs=8),
+    "quick": Config(dataset="digits"),
     "laptop": Config(),
 }
 CONFIGS["paper"] = replace(CONFIGS["laptop"])

@@ -114,7 +114,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
 
 
 CONFIGS = {
-    "quick": Config(dataset="digits", num_train=500, num_images=60),
+    "quick": Config(dataset="digits", num_train=500, num_images=30),
     "laptop": Config(),
 }
 CONFIGS["paper"] = replace(CONFIGS["laptop"], num_train=20_000, num_images=10_000)

@@ -171,7 +171,7 @@ def _draw(layers: dict[str, list[dict]]) -> Figure:
 
 
 CONFIGS = {
-    "quick": Config(dataset="digits", num_attacked=30, max_iter=60),
+    "quick": Config(dataset="digits", num_attacked=12, max_iter=60),
     "laptop": Config(),
 }
 CONFIGS["paper"] = replace(CONFIGS["laptop"], num_attacked=2000, num_seeds=3)

@@ -184,7 +184,7 @@ def _compare_all(
 
 
 CONFIGS = {
-    "quick": Config(dataset="digits", epochs=8, num_directions=64, ks=(8, 16), num_resamples=999, num_seeds=1),
+    "quick": Config(dataset="digits", num_directions=64, ks=(8, 16), num_resamples=999, num_seeds=1),
     "laptop": Config(),
 }
 CONFIGS["paper"] = replace(CONFIGS["laptop"], num_seeds=5)
