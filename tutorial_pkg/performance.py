@@ -116,7 +116,7 @@ def scaling_figure(points: Sequence[Mapping[str, Any]]) -> Figure:
 def _scaling(benchmark: Benchmark) -> str:
     points = benchmark["points"]
     table = markdown_table(
-        ["varied", "value", "images / s", "passes an image", "share of the floor, %"],
+        ["varied", "value", "images / s", "passes an image", "floor, % of the time"],
         [
             [
                 point["varied"],
