@@ -107,8 +107,8 @@ for loss in ("margin", "cross_entropy"):
 # %% [markdown]
 # **`max_iter` and `num_search_steps`** bound the work: steps of a walk, or of L-BFGS for one value of $c$; and how
 # many values of $c$ are tried. An image that has converged stops by itself, so a generous limit costs little. Where a
-# walk has not settled after 30 steps, as on networks with ReLU and max pooling, a search over $c$ gives the image a second
-# start, and the nearer of the two results is kept.
+# walk has not settled after 30 steps, as on networks with ReLU and max pooling, a search over $c$ gives the image a
+# second start, and the nearer of the two results is kept.
 
 # %%
 for max_iter in (5, 10, 20, 100):
