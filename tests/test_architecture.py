@@ -8,7 +8,7 @@ import pytest
 import tutorial_pkg
 
 ORDER = [
-    {"fingerprint", "records", "paper"},
+    {"fingerprint", "records", "paper", "image_folder"},
     {"data"},
     {"models"},
     {"metrics"},

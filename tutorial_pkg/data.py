@@ -14,6 +14,22 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from tutorial_pkg.image_folder import ImageDataset, load_photographs, read_tiny_imagenet
+
+__all__ = [
+    "IMAGE_DATASETS",
+    "Dataset",
+    "ImageDataset",
+    "data_root",
+    "load_dataset",
+    "load_digits",
+    "load_images",
+    "load_mnist",
+    "load_photographs",
+    "load_tiny_imagenet",
+    "split_halves",
+]
+
 MNIST_SIZES = {"train": 60_000, "t10k": 10_000}
 """Images in MNIST's two parts."""
 
@@ -151,6 +167,31 @@ def load_dataset(name: str, root: str | Path | None = None) -> Dataset:
     loaders = {"digits": load_digits, "mnist": lambda: load_mnist(root)}
     if name not in loaders:
         raise ValueError(f"unknown data set {name!r}; expected one of {', '.join(loaders)}")
+    return loaders[name]()
+
+
+IMAGE_DATASETS = ("photographs", "tiny-imagenet")
+"""Names for `load_images`."""
+
+
+def load_tiny_imagenet(root: str | Path | None = None) -> ImageDataset:
+    """Return Tiny ImageNet, as many of its classes as are there; see `image_folder.read_tiny_imagenet`.
+
+    Args:
+        root: see `data_root`.
+    """
+    return read_tiny_imagenet(data_root(root))
+
+
+def load_images(name: str, root: str | Path | None = None) -> ImageDataset:
+    """Load a set of photographs by the name that experiment configurations use.
+
+    Raises:
+        ValueError: the name is not known.
+    """
+    loaders = {"photographs": load_photographs, "tiny-imagenet": lambda: load_tiny_imagenet(root)}
+    if name not in loaders:
+        raise ValueError(f"unknown set of photographs {name!r}; expected one of {', '.join(loaders)}")
     return loaders[name]()
 
 

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from tutorial_pkg.data import Dataset, load_dataset
+from tutorial_pkg.data import IMAGE_DATASETS, Dataset, ImageDataset, load_dataset, load_images
 from tutorial_pkg.figures import Renderer
 from tutorial_pkg.fingerprint import code_fingerprint
 from tutorial_pkg.models import LayeredModel
 from tutorial_pkg.records import Record, to_plain
-from tutorial_pkg.training import Trainer, TrainingResult, train, trained_model
+from tutorial_pkg.training import Trainer, TrainingResult, trained_model
 
 PROFILES = ("quick", "laptop", "paper")
 
@@ -49,6 +49,7 @@ class Context:
     cache: Path = Path(".cache/checkpoints")
     progress: bool = False
     _datasets: dict[str, Dataset] = field(default_factory=dict)
+    _images: dict[str, ImageDataset] = field(default_factory=dict)
 
     def dataset(self, name: str) -> Dataset:
         """Load a data set by name, once."""
@@ -56,8 +57,14 @@ class Context:
             self._datasets[name] = load_dataset(name, self.data_root)
         return self._datasets[name]
 
+    def images(self, name: str) -> ImageDataset:
+        """Load a set of photographs by name, once."""
+        if name not in self._images:
+            self._images[name] = load_images(name, self.data_root)
+        return self._images[name]
+
     def trained(
-        self, recipe: Any, dataset: Dataset, seed: int, trainer: Trainer = train
+        self, recipe: Any, dataset: Dataset, seed: int, trainer: Trainer
     ) -> tuple[LayeredModel, TrainingResult]:
         """Return a trained model from the cache, or train it; see `training.trained_model`."""
         return trained_model(
@@ -101,7 +108,8 @@ class Experiment:
 
 def run_cell(experiment: Experiment, profile: str, cell: str, config: Any, context: Context) -> Record:
     """Compute one cell and describe where its numbers come from."""
-    dataset = context.dataset(config.dataset)
+    name = config.dataset
+    dataset = context.images(name) if name in IMAGE_DATASETS else context.dataset(name)
     start = time.perf_counter()
     if context.device == "cuda":
         torch.cuda.reset_peak_memory_stats()

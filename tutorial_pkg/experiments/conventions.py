@@ -11,7 +11,7 @@ from tutorial_pkg.figures import Renderer
 from tutorial_pkg.metrics import error_rate
 from tutorial_pkg.models import batched_logits
 from tutorial_pkg.records import Record
-from tutorial_pkg.training import TABLE1_RECIPES, Recipe
+from tutorial_pkg.training import TABLE1_RECIPES, Recipe, train
 
 READINGS = {
     "sum_over_units-none": "λΣw²/k, no biases (k = 10 units; as printed)",
@@ -58,12 +58,12 @@ def cells(config: Config) -> dict[str, CellConfig]:
 def run(config: CellConfig, context: Context) -> Result:
     """Train to convergence and measure both errors."""
     data = context.dataset(config.dataset)
-    model, training = context.trained(config.recipe, data, config.seed)
-    train, test = (
+    model, training = context.trained(config.recipe, data, config.seed, train)
+    train_error, test_error = (
         error_rate(batched_logits(model, inputs, device=context.device).cpu(), labels)
         for inputs, labels in ((data.train_inputs, data.train_labels), (data.test_inputs, data.test_labels))
     )
-    return Result({"train_error": train, "test_error": test, "training_converged": training.converged})
+    return Result({"train_error": train_error, "test_error": test_error, "training_converged": training.converged})
 
 
 def render(records: Sequence[Record], output: Renderer) -> None:

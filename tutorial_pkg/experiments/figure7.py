@@ -17,7 +17,7 @@ from tutorial_pkg.figures import Renderer, image_grid
 from tutorial_pkg.metrics import error_rate
 from tutorial_pkg.models import batched_logits
 from tutorial_pkg.records import Record
-from tutorial_pkg.training import TABLE1_RECIPES, Recipe
+from tutorial_pkg.training import TABLE1_RECIPES, Recipe, train
 
 NUM_SHOWN = 10
 PANELS = {"softmax1": "a linear (softmax) classifier", "N200-200-10": "a 200-200-10 sigmoid network"}
@@ -66,7 +66,7 @@ def cells(config: Config) -> dict[str, CellConfig]:
 def run(config: CellConfig, context: Context) -> Result:
     """Attack test images, add noise to the same images, and compare how often the model is right."""
     data = context.dataset(config.dataset)
-    model, _ = context.trained(config.recipe, data, config.seed)
+    model, _ = context.trained(config.recipe, data, config.seed, train)
     generator = torch.Generator().manual_seed(config.seed)
     inputs = data.test_inputs[: config.num_images].to(context.device)
     labels = data.test_labels[: config.num_images].to(context.device)

@@ -17,7 +17,7 @@ from tutorial_pkg.figures import Renderer, beside_paper, mean_sd
 from tutorial_pkg.metrics import error_rate
 from tutorial_pkg.models import batched_logits
 from tutorial_pkg.records import Record
-from tutorial_pkg.training import TABLE1_RECIPES, Recipe
+from tutorial_pkg.training import TABLE1_RECIPES, Recipe, train
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def run(config: CellConfig, context: Context) -> Result:
     A fresh forward pass decides what counts as a success. The images attacked are those classified correctly.
     """
     data = context.dataset(config.dataset)
-    model, training = context.trained(config.recipe, data, config.seed)
+    model, training = context.trained(config.recipe, data, config.seed, train)
     generator = torch.Generator().manual_seed(config.seed)
     chosen = torch.randperm(len(data.train_labels), generator=generator)[: config.num_attacked]
     inputs = data.train_inputs[chosen].to(context.device)

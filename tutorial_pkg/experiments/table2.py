@@ -28,7 +28,7 @@ from tutorial_pkg.experiments.transfer_cells import (
 from tutorial_pkg.figures import Renderer, mean_sd, percent
 from tutorial_pkg.models import LayeredModel
 from tutorial_pkg.records import Record
-from tutorial_pkg.training import TABLE1_RECIPES, Recipe
+from tutorial_pkg.training import TABLE1_RECIPES, Recipe, train
 from tutorial_pkg.transfer import TransferTable, same_norm_noise, transfer_table
 
 MODELS = tuple(TABLE1_RECIPES)
@@ -96,7 +96,7 @@ def attack_every_model(config: CellConfig, context: Context) -> Attacked:
     could not err on 21 % of the examples for N100-100-10, just its training error.
     """
     data = context.dataset(config.dataset)
-    models = {name: context.trained(recipe, data, config.seed)[0] for name, recipe in config.recipes.items()}
+    models = {name: context.trained(recipe, data, config.seed, train)[0] for name, recipe in config.recipes.items()}
     generator = torch.Generator().manual_seed(config.seed)
     chosen = torch.randperm(len(data.train_labels), generator=generator)[: config.num_images]
     inputs = data.train_inputs[chosen].to(context.device)

@@ -24,7 +24,7 @@ from tutorial_pkg.experiments.transfer_cells import (
 )
 from tutorial_pkg.figures import Renderer, mean_sd, percent
 from tutorial_pkg.records import Record
-from tutorial_pkg.training import TABLE1_RECIPES, Recipe
+from tutorial_pkg.training import TABLE1_RECIPES, Recipe, train
 from tutorial_pkg.transfer import TransferTable, amplify, same_norm_noise, transfer_table
 
 MODELS = ("M1", "M1'", "M2")
@@ -86,7 +86,7 @@ def run(config: CellConfig, context: Context) -> Result:
     halves = dict(zip(("P1", "P2"), split_halves(data, generator), strict=True))
     # No two models share an initialisation: M1 and M2 would begin alike, and may end alike.
     models = {
-        name: context.trained(recipe, halves[TRAINED_ON[name]], 10 * config.seed + i)[0]
+        name: context.trained(recipe, halves[TRAINED_ON[name]], 10 * config.seed + i, train)[0]
         for i, (name, recipe) in enumerate(config.recipes.items())
     }
     chosen = torch.randperm(len(data.test_labels), generator=generator)[: config.num_images]
