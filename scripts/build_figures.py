@@ -131,7 +131,7 @@ def compute(experiments: list[Experiment], args: argparse.Namespace) -> None:
     ][index - 1 :: count]
     todo = []
     for experiment, cell, config in every:
-        checksum = context.dataset(config.dataset).checksum
+        checksum = context.data(config.dataset).checksum
         try:
             state, _ = cell_status(experiment, args.profile, cell, config, args.results, checksum)
         except RecordError as error:

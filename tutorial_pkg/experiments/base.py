@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import platform
-import resource
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,13 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from tutorial_pkg.data import IMAGE_DATASETS, Dataset, ImageDataset, load_dataset, load_images
 from tutorial_pkg.figures import Renderer
 from tutorial_pkg.fingerprint import code_fingerprint
-from tutorial_pkg.models import LayeredModel
 from tutorial_pkg.records import Record, to_plain
 from tutorial_pkg.training import Trainer, TrainingResult, trained_model
+from tutorial_pkg.training.resources import peak_memory_mb
 
 PROFILES = ("quick", "laptop", "paper")
 
@@ -63,9 +62,21 @@ class Context:
             self._images[name] = load_images(name, self.data_root)
         return self._images[name]
 
+    def data(self, name: str) -> Dataset | ImageDataset:
+        """Load a data set of either kind by name, once."""
+        return self.images(name) if name in IMAGE_DATASETS else self.dataset(name)
+
     def trained(
-        self, recipe: Any, dataset: Dataset, seed: int, trainer: Trainer
-    ) -> tuple[LayeredModel, TrainingResult]:
+        self,
+        recipe: Any,
+        dataset: Dataset | ImageDataset,
+        seed: int,
+        trainer: Trainer,
+        *,
+        build: Callable[[], nn.Module] | None = None,
+        result_type: type[Any] = TrainingResult,
+        resumable: bool = False,
+    ) -> tuple[Any, Any]:
         """Return a trained model from the cache, or train it; see `training.trained_model`."""
         return trained_model(
             recipe,
@@ -75,6 +86,9 @@ class Context:
             device=self.device,
             progress=self.progress,
             trainer=trainer,
+            build=build,
+            result_type=result_type,
+            resumable=resumable,
         )
 
 
@@ -108,8 +122,7 @@ class Experiment:
 
 def run_cell(experiment: Experiment, profile: str, cell: str, config: Any, context: Context) -> Record:
     """Compute one cell and describe where its numbers come from."""
-    name = config.dataset
-    dataset = context.images(name) if name in IMAGE_DATASETS else context.dataset(name)
+    dataset = context.data(config.dataset)
     start = time.perf_counter()
     if context.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -125,7 +138,7 @@ def run_cell(experiment: Experiment, profile: str, cell: str, config: Any, conte
         provenance={
             "device": _device_name(context.device),
             "seconds": round(time.perf_counter() - start, 1),
-            "peak_memory_mb": _peak_memory_mb(context.device),
+            "peak_memory_mb": peak_memory_mb(context.device),
             "versions": {name: _version(name) for name in ("torch", "numpy", "scipy")}
             | {"python": platform.python_version()},
         },
@@ -139,14 +152,6 @@ def _device_name(device: str) -> str:
     if device == "mps":
         return f"Apple GPU ({platform.machine()})"
     return f"CPU, {torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}"
-
-
-def _peak_memory_mb(device: str) -> int:
-    """Return the peak of the device's memory, or of the process so far on a CPU."""
-    if device == "cuda":
-        return round(torch.cuda.max_memory_allocated() / 2**20)
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there, in KiB elsewhere
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20)
 
 
 def _version(distribution: str) -> str:

@@ -1,5 +1,6 @@
 """The paper's models. Each returns logits and exposes its layers by name."""
 
+from tutorial_pkg.models.alexnet import ALEXNETS, AlexNetConfig, LocalResponseNorm, alexnet, alexnet_config
 from tutorial_pkg.models.layered import LayeredModel, batched_logits
 from tutorial_pkg.models.mnist import (
     autoencoder_classifier,
@@ -10,7 +11,12 @@ from tutorial_pkg.models.mnist import (
 )
 
 __all__ = [
+    "ALEXNETS",
+    "AlexNetConfig",
     "LayeredModel",
+    "LocalResponseNorm",
+    "alexnet",
+    "alexnet_config",
     "batched_logits",
     "build_model",
     "softmax_regression",
@@ -25,7 +31,7 @@ def build_model(name: str) -> LayeredModel:
 
     Args:
         name: "softmax", "conv", "ae400-10", or "fc" and the widths after the input, such as "fc100-100-10",
-            "fc200-200-10", "fc123-456-10".
+            "fc200-200-10", "fc123-456-10"; or "alexnet", "alexnet-small", "alexnet-tiny".
 
     Raises:
         ValueError: the name is none of these.
@@ -34,4 +40,4 @@ def build_model(name: str) -> LayeredModel:
         >>> build_model("fc100-100-10").layer_names
         ('hidden1', 'hidden2', 'logits')
     """
-    return build_mnist_model(name)
+    return alexnet(ALEXNETS[name]) if name in ALEXNETS else build_mnist_model(name)

@@ -1,24 +1,41 @@
 """Training as the paper does it: full-batch L-BFGS to convergence, quadratic weight decay.
 
-Conv alone is trained by mini-batches, with `train_sgd`.
+Of the MNIST models Conv alone is trained by mini-batches, with `train_sgd`; networks for photographs are trained with
+`train_images`.
 """
 
 from tutorial_pkg.training.autoencoder import pretrain_autoencoder
 from tutorial_pkg.training.checkpoints import Trainer, trained_model
+from tutorial_pkg.training.images import (
+    ImageRecipe,
+    ImageTraining,
+    build_image_model,
+    evaluate,
+    model_inputs,
+    random_crops,
+    train_images,
+)
 from tutorial_pkg.training.lbfgs import DECAY_CONVENTIONS, TrainingResult, train_classifier
 from tutorial_pkg.training.recipes import TABLE1_RECIPES, Recipe, train
 from tutorial_pkg.training.sgd import SgdRecipe, train_sgd
 
 __all__ = [
     "DECAY_CONVENTIONS",
+    "ImageRecipe",
+    "ImageTraining",
     "TABLE1_RECIPES",
     "Recipe",
     "SgdRecipe",
     "Trainer",
     "TrainingResult",
+    "build_image_model",
+    "evaluate",
+    "model_inputs",
     "pretrain_autoencoder",
+    "random_crops",
     "train",
     "train_classifier",
+    "train_images",
     "train_sgd",
     "trained_model",
 ]

@@ -11,29 +11,32 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from tutorial_pkg.data import Dataset
+from tutorial_pkg.data import Dataset, ImageDataset
 from tutorial_pkg.fingerprint import code_fingerprint
-from tutorial_pkg.models import LayeredModel
-from tutorial_pkg.models.mnist import build_mnist_model
+from tutorial_pkg.models import build_model
 from tutorial_pkg.records import write_atomically
 from tutorial_pkg.training.lbfgs import TrainingResult
 from tutorial_pkg.training.recipes import train
 
-Trainer = Callable[..., tuple[LayeredModel, TrainingResult]]
-"""`train`, or another function with its arguments, such as `train_sgd`."""
+Trainer = Callable[..., tuple[Any, Any]]
+"""`train`, or another function with its arguments, such as `train_sgd` or `train_images`."""
 
 
 def trained_model(
     recipe: Any,
-    dataset: Dataset,
+    dataset: Dataset | ImageDataset,
     *,
     seed: int,
     cache: Path,
     device: str = "cpu",
     progress: bool = False,
     trainer: Trainer = train,
-) -> tuple[LayeredModel, TrainingResult]:
+    build: Callable[[], nn.Module] | None = None,
+    result_type: type[Any] = TrainingResult,
+    resumable: bool = False,
+) -> tuple[Any, Any]:
     """Return the model that `trainer` gives, from the cache when it was trained there before.
 
     The cache's key covers recipe, seed, data and the code of `trainer`, so a stale model is never found.
@@ -43,17 +46,21 @@ def trained_model(
         cache: a folder; a checkpoint that cannot be read is trained again.
         trainer: what trains. It is an argument so that a record depends on its own trainer's code and on no
             other's.
+        build: returns a model of that kind, whose weights are then read; by default `build_model(recipe.model)`.
+        result_type: the dataclass of plain values that `trainer` returns beside the model.
+        resumable: whether `trainer` takes `state`, a file beside the checkpoint that holds an unfinished run.
     """
     identity = [asdict(recipe), seed, dataset.checksum, code_fingerprint(trainer)]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     path = cache / f"{recipe.model}-{key[:16]}.pt"
     try:
         stored = torch.load(path, map_location=device, weights_only=True)
-        model = build_mnist_model(recipe.model).to(device)
+        model = (build() if build else build_model(recipe.model)).to(device)
         model.load_state_dict(stored["weights"])
-        return model.eval(), TrainingResult(**stored["training"])
+        return model.eval(), result_type(**stored["training"])
     except (OSError, RuntimeError, KeyError, TypeError, EOFError, ValueError):
-        model, result = trainer(recipe, dataset, seed=seed, device=device, progress=progress)
+        unfinished = {"state": path.with_suffix(".state.pt")} if resumable else {}
+        model, result = trainer(recipe, dataset, seed=seed, device=device, progress=progress, **unfinished)
         cache.mkdir(parents=True, exist_ok=True)
         buffer = BytesIO()
         torch.save({"weights": model.state_dict(), "training": asdict(result)}, buffer)
