@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tutorial_pkg.image_folder import ImageDataset, load_photographs, read_tiny_imagenet
+from tutorial_pkg.image_folder import ImageDataset, load_image_folder, load_photographs, read_tiny_imagenet
 
 __all__ = [
     "IMAGE_DATASETS",
@@ -23,6 +23,7 @@ __all__ = [
     "data_root",
     "load_dataset",
     "load_digits",
+    "load_image_folder",
     "load_images",
     "load_mnist",
     "load_photographs",
@@ -170,8 +171,8 @@ def load_dataset(name: str, root: str | Path | None = None) -> Dataset:
     return loaders[name]()
 
 
-IMAGE_DATASETS = ("photographs", "tiny-imagenet")
-"""Names for `load_images`."""
+IMAGE_DATASETS = ("photographs", "tiny-imagenet", "folder")
+"""Names for `load_images`; "folder" is the data root itself, with `train` and `val` in it."""
 
 
 def load_tiny_imagenet(root: str | Path | None = None) -> ImageDataset:
@@ -189,7 +190,11 @@ def load_images(name: str, root: str | Path | None = None) -> ImageDataset:
     Raises:
         ValueError: the name is not known.
     """
-    loaders = {"photographs": load_photographs, "tiny-imagenet": lambda: load_tiny_imagenet(root)}
+    loaders = {
+        "photographs": load_photographs,
+        "tiny-imagenet": lambda: load_tiny_imagenet(root),
+        "folder": lambda: load_image_folder(data_root(root)),
+    }
     if name not in loaders:
         raise ValueError(f"unknown set of photographs {name!r}; expected one of {', '.join(loaders)}")
     return loaders[name]()

@@ -9,6 +9,7 @@ from tutorial_pkg.models.mnist import (
     fully_connected,
     softmax_regression,
 )
+from tutorial_pkg.models.pretrained import load_pretrained_alexnet
 
 __all__ = [
     "ALEXNETS",
@@ -19,6 +20,7 @@ __all__ = [
     "alexnet_config",
     "batched_logits",
     "build_model",
+    "load_pretrained_alexnet",
     "softmax_regression",
     "fully_connected",
     "autoencoder_classifier",

@@ -53,14 +53,14 @@ class AlexNetConfig:
                 f"an image of {self.input_size} pixels is too small for a stride of {self.stride} and three poolings; "
                 "choose a larger input_size or a smaller stride"
             )
-        if any(count % 2 for count in self.channels[:2] + self.channels[2:5]) or min(self.channels) < 2:
+        if any(count % 2 or count < 2 for count in self.channels):
             raise ValueError(f"expected even numbers of channels, for two groups, got {self.channels}")
 
 
 ALEXNETS = {
     "alexnet": AlexNetConfig(),
     "alexnet-small": AlexNetConfig(
-        input_size=56, kernel=5, stride=2, padding=3, channels=(64, 192, 288, 288, 192), hidden=(1024, 1024)
+        input_size=56, kernel=5, stride=2, padding=3, channels=(48, 128, 192, 192, 128), hidden=(1024, 1024)
     ),
     "alexnet-tiny": AlexNetConfig(
         input_size=28, kernel=5, stride=1, padding=2, channels=(8, 16, 24, 24, 16), hidden=(64, 64)

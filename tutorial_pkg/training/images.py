@@ -39,9 +39,9 @@ class ImageRecipe:
 
     model: str = "alexnet-small"
     image_size: int = 64
-    epochs: int = 28
-    batch_size: int = 128
-    learning_rate: float = 0.03
+    epochs: int = 22
+    batch_size: int = 64
+    learning_rate: float = 0.02
     momentum: float = 0.9
     weight_decay: float = 5e-4
     bfloat16: bool = True
