@@ -1,0 +1,113 @@
+"""A pool holds what its recipe says, replaces as much as it says, and keeps image and example together."""
+
+import pytest
+import torch
+
+from tutorial_pkg.adversarial_training import Pool, PoolRecipe
+from tutorial_pkg.models import fully_connected
+
+
+def distances(first, second):
+    return torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+@pytest.fixture
+def network():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return fully_connected((16, 8, 6, 4)).eval()
+
+
+@pytest.fixture
+def images():
+    generator = torch.Generator().manual_seed(1)
+    return torch.rand(200, 16, generator=generator), torch.randint(4, (200,), generator=generator)
+
+
+def make_pool(images, **changes):
+    recipe = PoolRecipe(**{"source": "linearised", "capacity": 60, "replaced": 0.25} | changes)
+    return Pool(recipe, *images, torch.Generator().manual_seed(2))
+
+
+@pytest.mark.parametrize(("layer", "width"), [("input", 16), ("hidden1", 8), ("hidden2", 6)])
+@pytest.mark.parametrize("source", ["linearised", "minimum_distortion"])
+def test_examples_are_points_of_the_layer_near_the_boundary(network, images, layer, width, source):
+    pool = make_pool(images, layer=layer, source=source)
+    assert len(pool) == 0
+    pool.refresh(network)
+    examples, labels = pool.draw(network, 40)
+    assert examples.shape == (40, width)
+    assert ((examples >= 0) & (examples <= 1)).all()
+    above = network if layer == "input" else network.above(layer)
+    logits = above(examples).detach()
+    true = logits.gather(1, labels[:, None])[:, 0]
+    best_other = logits.scatter(1, labels[:, None], -torch.inf).max(1).values
+    if source == "minimum_distortion":  # exactly at or beyond the boundary
+        assert (true - best_other < 1e-3).all()
+    else:  # a first-order step ends near it, or further on the wrong side for what was wrong before
+        assert (true - best_other).median() < 0.05
+
+
+def test_a_round_replaces_the_share_it_says(network, images):
+    pool = make_pool(images)
+    pool.refresh(network)
+    before = pool._stored.clone()
+    pool.refresh(network)
+    changed = (pool._stored != before).any(1).sum()
+    assert 13 <= changed <= 15  # a quarter of 60; an image may come in for itself
+
+
+def test_an_example_keeps_the_label_of_its_image(network, images):
+    """With r = 0 the pool holds the images themselves, so that they can be recognised."""
+    pool = make_pool(images, max_norm=1e-9)
+    for _ in range(5):
+        pool.refresh(network)
+    examples, labels = pool.draw(network, 60)
+    nearest = distances(examples, images[0]).argmin(1)
+    assert torch.allclose(examples, images[0][nearest], atol=1e-6)
+    assert torch.equal(labels, images[1][nearest])
+
+
+def test_draws_are_without_repetition(network, images):
+    pool = make_pool((images[0][:60], torch.arange(60) % 4), max_norm=1e-9)
+    pool.refresh(network)
+    examples, _ = pool.draw(network, 60)
+    slots = distances(examples, pool._stored).argmin(1)
+    assert len(pool.draw(network, 500)[0]) == 60
+    assert len(torch.unique(pool._stored[slots], dim=0)) == len(torch.unique(pool._stored, dim=0))
+
+
+@pytest.mark.parametrize("trains_below", [False, True])
+def test_only_the_layers_above_are_trained_unless_the_recipe_says_otherwise(network, images, trains_below):
+    pool = make_pool(images, layer="hidden1", trains_below=trains_below)
+    pool.refresh(network)
+    examples, labels = pool.draw(network, 30)
+    torch.nn.functional.cross_entropy(network.above("hidden1")(examples), labels).backward()
+    gradients = {name: p.grad for name, p in network.named_parameters()}
+    assert all((g is not None) == trains_below for n, g in gradients.items() if n.startswith("layers.hidden1"))
+    assert all(g is not None for n, g in gradients.items() if not n.startswith("layers.hidden1"))
+
+
+def test_stored_changes_follow_the_features(network, images):
+    """An example that trains the layers below is the image's present features plus what was stored."""
+    pool = make_pool(images, layer="hidden1", trains_below=True, max_norm=1e-9)
+    pool.refresh(network)
+    with torch.no_grad():
+        network.layers["hidden1"][1].bias.add_(0.5)
+    examples, _ = pool.draw(network, 60)
+    present = network.features(images[0], "hidden1")
+    assert distances(examples, present).min(1).values.max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"source": "fgsm"}, "unknown source of examples 'fgsm'"),
+        ({"capacity": 0}, "capacity ≥ 1, period ≥ 1 and 0 < replaced ≤ 1, got 0, 40 and 0.25"),
+        ({"replaced": 1.5}, "capacity ≥ 1, period ≥ 1 and 0 < replaced ≤ 1, got 60, 40 and 1.5"),
+        ({"stretch": -1.0}, "stretch > 0, max_norm > 0 and weight ≥ 0, got -1.0"),
+    ],
+)
+def test_a_recipe_that_makes_no_sense_is_refused(images, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        make_pool(images, **wrong)

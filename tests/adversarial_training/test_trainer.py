@@ -1,0 +1,129 @@
+"""The baselines are plain training; pools change it, the same way every time."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tutorial_pkg.adversarial_training import AdversarialRecipe, PoolRecipe, train_adversarially
+from tutorial_pkg.attacks import minimum_distortion
+from tutorial_pkg.data import Dataset
+from tutorial_pkg.metrics import error_rate
+from tutorial_pkg.models import build_model
+from tutorial_pkg.training import trained_model
+
+PLAIN = AdversarialRecipe("fc20-15-10", epochs=2, batch_size=100)
+POOLS = tuple(
+    PoolRecipe(layer, source="linearised", capacity=100, replaced=0.5, period=5, stretch=1.5, max_norm=1.5)
+    for layer in ("input", "hidden1", "hidden2")
+)
+
+
+def weights(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+@pytest.fixture
+def untrained():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return build_model("fc20-15-10")
+
+
+@pytest.fixture
+def ten():
+    inputs = torch.rand(10, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    return Dataset("ten", inputs, torch.arange(10), inputs, torch.arange(10))
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_without_pools_a_step_is_adam_on_the_penalised_loss(ten, untrained, weight_decay):
+    """On its first step Adam moves every weight by the learning rate against the sign of its gradient."""
+    recipe = replace(PLAIN, epochs=1, batch_size=10, learning_rate=1e-2, weight_decay=weight_decay)
+    after, _ = train_adversarially(recipe, ten, seed=0)
+    loss = torch.nn.functional.cross_entropy(untrained(ten.train_inputs), ten.train_labels)
+    loss = loss + weight_decay / 2 * sum(p.square().sum() for p in untrained.parameters() if p.ndim == 2)
+    loss.backward()
+    gradient = torch.cat([p.grad.flatten() for p in untrained.parameters()])
+    large = gradient.abs() > 1e-4
+    warm = 1e-2 / 200
+    moved = (weights(after) - weights(untrained))[large]
+    assert torch.allclose(moved, -warm * gradient.sign()[large], rtol=0.02, atol=1e-7)
+
+
+def test_a_hidden_pool_alone_changes_the_layers_above_it_only(ten):
+    """A heavy pool at hidden 1 cannot move the first layer more than the clean loss does: Adam, one step."""
+    recipe = replace(PLAIN, epochs=1, batch_size=10, learning_rate=1e-2)
+    pool = PoolRecipe("hidden1", source="linearised", capacity=10, replaced=1.0, period=1, weight=1e4)
+    plain, _ = train_adversarially(recipe, ten, seed=0)
+    pooled, _ = train_adversarially(replace(recipe, pools=(pool,)), ten, seed=0)
+    assert torch.equal(plain.layers["hidden1"][1].weight, pooled.layers["hidden1"][1].weight)
+    assert not torch.equal(plain.layers["hidden2"][0].weight, pooled.layers["hidden2"][0].weight)
+
+
+@pytest.mark.parametrize("pools", [(), POOLS], ids=["plain", "pools"])
+def test_same_arguments_give_the_same_weights(digits, pools):
+    recipe = replace(PLAIN, pools=pools, dropout=(0.1, 0.1, 0.1))
+    before = torch.random.get_rng_state()
+    first, second = (train_adversarially(recipe, digits, seed=3)[0] for _ in range(2))
+    assert torch.equal(weights(first), weights(second))
+    assert not torch.equal(weights(first), weights(train_adversarially(recipe, digits, seed=4)[0]))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_it_learns_and_reports(digits):
+    model, result = train_adversarially(replace(PLAIN, epochs=25), digits, seed=0)
+    with torch.no_grad():
+        assert error_rate(model(digits.test_inputs), digits.test_labels) < 0.1
+    assert not model.training
+    assert (result.iterations, result.evaluations) == (15 * 25, 25)
+
+
+def test_a_pool_of_images_makes_the_network_harder_to_fool(digits):
+    """The same network, seed and steps; only the pool differs."""
+    recipe = replace(PLAIN, epochs=25)
+    distances = []
+    for pools in ((), POOLS[:1]):
+        model, _ = train_adversarially(replace(recipe, pools=pools), digits, seed=0)
+        result = minimum_distortion(model, digits.test_inputs[:100], labels=digits.test_labels[:100])
+        distances.append(result.l2_norm.median())
+    assert distances[1] > 1.2 * distances[0]
+
+
+def test_checkpoints_are_kept_apart_by_pool(digits, tmp_path):
+    recipe = replace(PLAIN, epochs=1)
+    for used in (recipe, replace(recipe, pools=POOLS), recipe):
+        trained_model(used, digits, seed=0, cache=tmp_path, trainer=train_adversarially)
+    assert len(list(tmp_path.glob("*.pt"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"epochs": 0}, "epochs ≥ 1"),
+        ({"dropout": (1.0, 0.0, 0.0)}, r"dropout probabilities are in \[0, 1\)"),
+        ({"pools": POOLS + POOLS}, "one pool a layer"),
+    ],
+)
+def test_a_recipe_that_makes_no_sense_is_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        replace(PLAIN, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"pools": (PoolRecipe("code"),)}, "unknown layer 'code'"),
+        ({"pools": (PoolRecipe("logits"),)}, "nothing is above 'logits'"),
+        ({"dropout": (0.1,)}, "dropout has 1 probabilities; fc20-15-10 has 3 layers"),
+    ],
+)
+def test_what_does_not_fit_the_network_is_refused(ten, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        train_adversarially(replace(PLAIN, **wrong), ten, seed=0)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(digits):
+    broken = replace(digits, train_inputs=digits.train_inputs / 0)
+    with pytest.raises(FloatingPointError, match="the training loss is nan; lower the learning rate"):
+        train_adversarially(PLAIN, broken, seed=0)
