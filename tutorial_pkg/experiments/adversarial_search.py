@@ -1,0 +1,189 @@
+"""How the ways of training were chosen: errors on held-out training images, never on the test set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from tutorial_pkg.adversarial_training import AdversarialRecipe, train_adversarially
+from tutorial_pkg.adversarial_training.recipes import ATTACKED, CANDIDATES, SENSITIVITY
+from tutorial_pkg.data import Dataset
+from tutorial_pkg.experiments.base import Context, Experiment, Result
+from tutorial_pkg.figures import SERIES, STYLE, Renderer, mean_sd
+from tutorial_pkg.metrics import error_rate
+from tutorial_pkg.models import batched_logits
+from tutorial_pkg.records import Record
+
+AXES = {
+    "capacity": "examples in the pool",
+    "replaced": "share replaced every ten steps",
+    "stretch": "multiple of the distance to the boundary",
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Size of the search.
+
+    Attributes:
+        num_held_out: training images held out to choose by.
+        num_seeds: networks trained a candidate.
+        epochs: an override of the recipes'; None for none.
+        candidates: at most as many a way of training; None for all.
+    """
+
+    dataset: str = "mnist"
+    num_held_out: int = 10_000
+    num_seeds: int = 1
+    epochs: int | None = None
+    candidates: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class CellConfig:
+    """One candidate with one seed.
+
+    Attributes:
+        group: the way of training, or what is varied.
+        name: of the candidate.
+    """
+
+    dataset: str
+    group: str
+    name: str
+    recipe: AdversarialRecipe
+    num_held_out: int
+    seed: int
+
+
+def cells(config: Config) -> dict[str, CellConfig]:
+    """Return a cell for each candidate and seed."""
+    groups = {
+        **CANDIDATES,
+        **{group: {f"{x:g}": recipe for x, recipe in recipes.items()} for group, recipes in SENSITIVITY.items()},
+        "attack": ATTACKED,
+    }
+    result = {}
+    for seed in range(config.seed, config.seed + config.num_seeds):
+        for group, recipes in groups.items():
+            for number, (name, recipe) in enumerate(list(recipes.items())[: config.candidates]):
+                used = recipe if config.epochs is None else replace(recipe, epochs=config.epochs)
+                cell = f"{group.replace(' ', '')}{number}-seed{seed}"
+                result[cell] = CellConfig(config.dataset, group, name, used, config.num_held_out, seed)
+    return result
+
+
+def run(config: CellConfig, context: Context) -> Result:
+    """Train on the images not held out and measure the error on those that are."""
+    kept, held_out = hold_out(context.dataset(config.dataset), config.num_held_out)
+    model, _ = context.trained(config.recipe, kept, config.seed, train_adversarially)
+
+    def error_on(inputs: torch.Tensor, labels: torch.Tensor) -> float:
+        return error_rate(batched_logits(model, inputs, device=context.device).cpu(), labels)
+
+    return Result(
+        {
+            "train_error": error_on(kept.train_inputs, kept.train_labels),
+            "held_out_error": error_on(held_out.train_inputs, held_out.train_labels),
+        }
+    )
+
+
+def hold_out(dataset: Dataset, count: int) -> tuple[Dataset, Dataset]:
+    """Split the training images at random into those to train on and `count` to choose by; the same ones always."""
+    order = torch.randperm(len(dataset.train_labels), generator=torch.Generator().manual_seed(0))
+    return dataset.train_subset(order[count:], "kept"), dataset.train_subset(order[:count], "held out")
+
+
+def best_candidates(records: Sequence[Record]) -> dict[str, str]:
+    """Return, for each way of training, the candidate with the smallest mean error on held-out images."""
+    means = {}
+    for group in CANDIDATES:
+        found = errors(records, group)
+        if found:
+            means[group] = min(found, key=lambda name: float(np.mean(found[name])))
+    return means
+
+
+def errors(records: Sequence[Record], group: str) -> dict[str, list[float]]:
+    """Return the held-out errors of each candidate of a group, in %."""
+    found: dict[str, list[float]] = {}
+    for record in records:
+        if record.config["group"] == group:
+            found.setdefault(record.config["name"], []).append(100 * record.values["held_out_error"])
+    return found
+
+
+def render(records: Sequence[Record], output: Renderer) -> None:
+    """Write what was tried and what it gave, and draw the error against each property of a pool."""
+    best = best_candidates(records)
+    rows = []
+    for group in CANDIDATES:
+        for name, found in errors(records, group).items():
+            train = [
+                100 * r.values["train_error"] for r in records if (r.config["group"], r.config["name"]) == (group, name)
+            ]
+            mark = "**" if best[group] == name else ""
+            rows.append([group, name, mean_sd(train), f"{mark}{mean_sd(found)}{mark}"])
+    output.table(
+        "candidates",
+        ["way of training", "tried", "training error %", "held-out error %"],
+        rows,
+        caption="**What was tried**, trained on the images not held out. In bold, what was chosen. Distances are "
+        "multiples of the way to the boundary of a network taken for linear; λ is the weight decay.",
+    )
+    attack = errors(records, "attack")
+    for source, found in attack.items():
+        output.value(f"attack.{source}", mean_sd(found))
+    for group in SENSITIVITY:
+        for name, found in errors(records, group).items():
+            output.value(f"{group}.{name}", mean_sd(found))
+    output.value("num_tried", str(len(rows)))
+    output.value("num_held_out", f"{records[0].config['num_held_out']:,}")
+    output.value("epochs", str(records[0].config["recipe"]["epochs"]))
+    baseline = float(np.mean(errors(records, "weight decay")[best["weight decay"]]))
+    output.figure(
+        "sensitivity",
+        _draw(records, baseline),
+        caption="**Size, age and distance of a pool of images.** Held-out error against one property at a time; "
+        "dashed, the best weight decay without a pool. On the left all pools get equally many new examples.",
+        alt="Three panels of the held-out error against pool size, share replaced and distance",
+    )
+
+
+def _draw(records: Sequence[Record], baseline: float) -> Figure:
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(6.8, 2.7))
+        panels = figure.subplots(1, len(AXES), sharey=True)
+        for panel, color, (group, label) in zip(panels, SERIES, AXES.items(), strict=False):
+            found = errors(records, group)
+            panel.axhline(baseline, linestyle="--", linewidth=1, color=STYLE["text.color"])
+            panel.plot([float(x) for x in found], [np.mean(e) for e in found.values()], marker="o", color=color)
+            if group != "stretch":
+                panel.set_xscale("log")
+            panel.set_xlabel(label, fontsize=8)
+        panels[0].set_ylabel("held-out error, %")
+    return figure
+
+
+CONFIGS = {
+    "quick": Config(dataset="digits", num_held_out=200, epochs=1, candidates=2),
+    "laptop": Config(),
+}
+CONFIGS["paper"] = replace(CONFIGS["laptop"], num_seeds=3)
+
+EXPERIMENT = Experiment(
+    name="adversarial_search",
+    title="Adversarial training: what was tried, judged on held-out training images",
+    section="4.2",
+    configs=CONFIGS,
+    cells=cells,
+    run=run,
+    render=render,
+)
