@@ -139,7 +139,8 @@ def provenance_line(records: Sequence[Record], *, stale: bool = False) -> str:
     ]
     line = " · ".join(part for part in parts if part)
     if first.profile == "quick":
-        line += " · bundled 8×8 digits, not MNIST: the paper's numbers do not apply"
+        bundled = "8×8 digits, not MNIST" if first.data["name"] == "digits" else "photographs, not ImageNet"
+        line += f" · bundled {bundled}: the paper's numbers do not apply"
     return line + (" · <b>stale</b>: the code has changed since" if stale else "")
 
 

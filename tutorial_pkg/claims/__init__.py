@@ -1,12 +1,16 @@
 """The claims ledger: what the paper says, what would make it true here, and what the records say of it."""
 
-from tutorial_pkg.claims import blind_spots, not_run, spectral, transfer, units
+from tutorial_pkg.claims import blind_spots, natural_images, not_run, spectral, transfer, units
 from tutorial_pkg.claims.base import Claim, Records, Status, Verdict, judge
 from tutorial_pkg.claims.rendering import write_ledger
 
 CLAIMS: tuple[Claim, ...] = tuple(
     sorted(
-        (claim for module in (units, blind_spots, transfer, spectral, not_run) for claim in module.CLAIMS),
+        (
+            claim
+            for module in (units, blind_spots, transfer, spectral, natural_images, not_run)
+            for claim in module.CLAIMS
+        ),
         key=lambda claim: ("UBTASQDO".index(claim.id[0]), int(claim.id[1:])),
     )
 )

@@ -3,7 +3,6 @@
 from tutorial_pkg.claims.base import Claim
 
 CLAIMS: tuple[Claim, ...] = (
-    Claim("U3", "3", "Units and random directions are alike on AlexNet, too.", "the unit analysis on natural images"),
     Claim(
         "A1",
         "4.2",
@@ -27,12 +26,6 @@ CLAIMS: tuple[Claim, ...] = (
         "4",
         "Input deformations are statistically inefficient next to adversarial examples.",
         "the same training budget spent on deformations",
-    ),
-    Claim(
-        "Q1",
-        "4.2",
-        "On AlexNet every image tried has an adversarial example, at an average distortion of 0.0065.",
-        "success on every correctly classified validation image, and the mean distortion",
     ),
     Claim(
         "Q2",

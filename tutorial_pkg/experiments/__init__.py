@@ -4,15 +4,19 @@ To add an experiment: write its module with an `EXPERIMENT`, add it here, show i
 """
 
 from tutorial_pkg.experiments import (
+    alexnet,
     conventions,
+    figure5,
     figure7,
     figures1_2,
+    figures3_4,
     kernel_machine,
     layer_gains,
     spectral_checks,
     table1,
     table2,
     table5,
+    table5_trained,
     tables3_4,
     transfer_curve,
     units,
@@ -34,6 +38,10 @@ EXPERIMENTS: dict[str, Experiment] = {
         layer_gains,
         kernel_machine,
         spectral_checks,
+        alexnet,
+        figures3_4,
+        figure5,
+        table5_trained,
     )
 }
 

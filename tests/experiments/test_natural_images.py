@@ -1,0 +1,136 @@
+"""The experiments on photographs, small, and what they show."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tutorial_pkg.data import load_photographs
+from tutorial_pkg.experiments import Context, alexnet, figure5, figures3_4, run_cell, table5_trained
+from tutorial_pkg.experiments.figures3_4_rendering import NAMES
+from tutorial_pkg.experiments.natural_images import validation_inputs
+from tutorial_pkg.figures import Renderer
+from tutorial_pkg.models import load_pretrained_alexnet
+from tutorial_pkg.paper import TABLE5
+from tutorial_pkg.records import read_record, write_record
+from tutorial_pkg.training import ImageRecipe, images, train_images
+
+VALUE_KEY = re.compile(r"[\w+-]+(\.[\w+-]+)+")  # what the pages' {{ … }} accept
+RECIPE = ImageRecipe("alexnet-tiny", image_size=32, epochs=3, batch_size=32, bfloat16=False)
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory) -> Context:
+    return Context(cache=tmp_path_factory.mktemp("checkpoints"))
+
+
+def small_records(experiment, context, folder, **changes):
+    config = replace(experiment.configs["quick"], recipe=RECIPE, **changes)
+    records = [run_cell(experiment, "quick", name, cell, context) for name, cell in experiment.cells(config).items()]
+    return [read_record(write_record(folder, record)) for record in records]
+
+
+def rendered(experiment, records, folder) -> Renderer:
+    output = Renderer(folder, experiment.name, records)
+    experiment.render(records, output)
+    assert all(VALUE_KEY.fullmatch(key) for key in output.values)
+    return output
+
+
+def test_alexnet_records_curves_accuracy_and_cost(context, tmp_path):
+    (record,) = small_records(alexnet.EXPERIMENT, context, tmp_path / "records")
+    values = record.values
+    assert len(values["training"]["val_accuracy"]) == RECIPE.epochs
+    assert values["training"]["seconds"] > 0
+    assert values["training"]["peak_memory_mb"] > 0
+    # The last epoch's, but for rounding: it was computed in another batch size.
+    assert values["top1"] == pytest.approx(values["training"]["val_accuracy"][-1], abs=0.02)
+    assert values["top1"] <= values["top5"]
+    output = rendered(alexnet.EXPERIMENT, [record], tmp_path / "generated")
+    assert {path.name for path in output.written} == {"curves.md", "network.md"}
+
+
+def test_training_is_shared_and_not_repeated(context, tmp_path, monkeypatch):
+    small_records(alexnet.EXPERIMENT, context, tmp_path)
+    monkeypatch.setattr(images, "_train_epoch", lambda *args: pytest.fail("trained again"))
+    small_records(alexnet.EXPERIMENT, context, tmp_path)
+
+
+def test_figures_3_and_4_show_validation_images_and_measure_them(context, tmp_path):
+    records = small_records(
+        figures3_4.EXPERIMENT, context, tmp_path / "records", num_directions=12, k=4, num_resamples=99, num_rows=2
+    )
+    photographs = load_photographs()
+    centres = (validation_inputs(RECIPE, photographs) * 255).round().to(torch.uint8).movedim(1, -1).numpy()
+    known = {image.tobytes() for image in centres}
+    by_layer = {record.config["layer"]: record for record in records}
+    assert set(by_layer) == {"pixels", "untrained", "fc2"}
+    shown = by_layer["fc2"].arrays
+    for kind, rows in (("units", 2), ("uniform", 2), ("chance", 1)):
+        assert shown[kind].shape == (rows, 4, 28, 28, 3)
+        assert {image.tobytes() for row in shown[kind] for image in row} <= known
+    assert not by_layer["untrained"].arrays
+    for record in records:
+        effects = record.values["comparisons"]["units-uniform"]
+        assert set(effects) == set(figures3_4.STATISTICS) == set(NAMES)
+        assert all(-1 <= e["low"] <= e["high"] <= 1 and 0 < e["p_value"] <= 1 for e in effects.values())
+        assert record.values["comparisons"]["units-matched"]["purity"]["delta"] == 0
+        means = record.values["means"]
+        assert means["units"]["feature_distance"] != means["chance"]["feature_distance"]
+    assert by_layer["pixels"].values["dim"] == 3 * 28 * 28
+    # Whatever lies far out in pixels is alike in colour.
+    pixels = by_layer["pixels"].values["means"]
+    assert pixels["uniform"]["colour_distance"] < pixels["chance"]["colour_distance"]
+    output = rendered(figures3_4.EXPERIMENT, records, tmp_path / "generated")
+    names = {"figure3", "figure4", "chance", "pixels-units", "pixels-uniform", "effects", "statistics", "layers"}
+    assert {path.stem for path in output.written} == names
+
+
+def test_figure_5_fools_every_image_and_shows_the_change(context, tmp_path):
+    records = small_records(figure5.EXPERIMENT, context, tmp_path / "records", num_images=6)
+    by_goal = {record.config["goal"]: record for record in records}
+    assert set(by_goal) == {"far", "nearest", "penalty"}
+    for record in records:
+        assert record.values["success"] == 1
+        arrays = record.arrays
+        assert len(arrays["rms"]) == record.values["num_attacked"] == 6
+        # The change is 10 r + 128 on bytes, clamped; the two images are rounded to bytes on their own.
+        change = arrays["adversarial"].astype(float) - arrays["clean"].astype(float)
+        inside = (arrays["difference"] > 0) & (arrays["difference"] < 255)
+        assert np.abs(arrays["difference"] - (10 * change + 128))[inside].max() <= 11
+    assert (by_goal["nearest"].arrays["rms"] <= by_goal["far"].arrays["rms"] * 1.001).all()
+    assert by_goal["far"].values["distortion_mean"] <= by_goal["penalty"].values["distortion_mean"] * 1.001
+    assert set(by_goal["far"].values["targets"]) == {"flower, top left"}
+    assert "flower, top left" not in by_goal["far"].values["labels"]
+    output = rendered(figure5.EXPERIMENT, records, tmp_path / "generated")
+    assert {path.stem for path in output.written} == {"figure5-far", "figure5-nearest", "distribution", "distortions"}
+
+
+def test_table_5_reads_every_layer_before_and_after_training(context, tmp_path):
+    records = small_records(table5_trained.EXPERIMENT, context, tmp_path / "records")
+    by_weights = {record.config["weights"]: record.values["layers"] for record in records}
+    assert list(by_weights) == ["before", "after"]
+    untrained, _ = train_images(replace(RECIPE, epochs=0), load_photographs(), seed=0)
+    weight = untrained.layers["fc2"][0].weight.detach()
+    assert by_weights["before"]["fc2"]["upper"] == pytest.approx(float(torch.linalg.matrix_norm(weight, 2)), rel=1e-4)
+    for layers in by_weights.values():
+        assert list(layers) == list(TABLE5)
+        assert layers["conv1"]["grid"] == [28, 28]
+    assert by_weights["before"]["fc1"]["upper"] != by_weights["after"]["fc1"]["upper"]
+    output = rendered(table5_trained.EXPERIMENT, records, tmp_path / "generated")
+    assert [path.name for path in output.written] == ["table5.md"]
+
+
+def test_the_full_size_also_reads_torchvisions_weights(tmp_path):
+    config = table5_trained.CONFIGS["paper"]
+    assert set(table5_trained.cells(config)) == {"before-seed0", "after-seed0", "torchvision-seed0"}
+    assert load_pretrained_alexnet is table5_trained.load_pretrained_alexnet
+
+
+def test_the_committed_network_is_as_good_as_it_has_to_be(repository):
+    paths = sorted((repository / "results" / "laptop" / "alexnet").glob("*.json"))
+    if not paths:
+        pytest.skip("no laptop records")
+    assert all(read_record(path).values["top1"] >= 0.30 for path in paths)

@@ -1,0 +1,83 @@
+"""The claims about AlexNet: its units, and its adversarial examples."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tutorial_pkg import paper
+from tutorial_pkg.claims.base import Claim, Records, Verdict, graded
+from tutorial_pkg.units import NEGLIGIBLE, verdict
+
+PAGE = "sections/alexnet.py"
+LAYER = "fc2"
+"""The last hidden layer."""
+OF_DIRECTIONS = ("class_auc", "class_share")
+COMPARED = {
+    "negligible": "no difference that matters",
+    "undecided": "undecided",
+    "first": "more in common along units",
+    "second": "more in common along random directions",
+}
+PAPER_L2 = paper.FIGURE5_DISTORTION * (3 * 224 * 224) ** 0.5
+"""The norm ‖r‖₂ of the paper's average distortion at AlexNet's own image size."""
+
+
+def _units(records: Records) -> Verdict:
+    (record,) = [r for r in records["figures3_4"] if r.config["layer"] == LAYER]
+    found = record.values["comparisons"]["units-uniform"]
+    words = {name: verdict(e["low"], e["high"]) for name, e in found.items()}
+    sets = {name: word for name, word in words.items() if name not in OF_DIRECTIONS}
+    largest = max(abs(found[name]["delta"]) for name in sets)
+    described = ", ".join(f"{COMPARED[name]} in {count}" for name, count in Counter(words.values()).most_common())
+    return Verdict(
+        graded(
+            all(word == "negligible" for word in words.values()),
+            sum(word == "negligible" for word in sets.values()) >= len(sets) / 2 and "first" not in sets.values(),
+        ),
+        f"of {len(words)} statistics over {record.values['num_images']:,} validation images: {described}; largest |δ| "
+        f"of the top images' statistics {largest:.2f}, negligible below {NEGLIGIBLE}; class purity "
+        f"{record.values['means']['units']['purity']:.2f} along units, "
+        f"{record.values['means']['uniform']['purity']:.2f} along random directions, "
+        f"{record.values['means']['chance']['purity']:.2f} by chance",
+    )
+
+
+def _examples(records: Records) -> Verdict:
+    by_goal = {r.config["goal"]: r.values for r in records["figure5"]}
+    success = min(values["success"] for values in by_goal.values())
+    far, nearest = by_goal["far"], by_goal["nearest"]
+    return Verdict(
+        graded(
+            success == 1 and far["distortion_mean"] <= paper.FIGURE5_DISTORTION,
+            success == 1 and far["l2_norm_mean"] <= PAPER_L2,
+        ),
+        f"success {100 * success:.0f} % of {far['num_attacked']} images; mean distortion to a class chosen beforehand "
+        f"{far['distortion_mean']:.4f} (the paper's {paper.FIGURE5_DISTORTION:.4f}), to the nearest class "
+        f"{nearest['distortion_mean']:.4f}; mean ‖r‖₂ {far['l2_norm_mean']:.2f} and {nearest['l2_norm_mean']:.2f} "
+        f"(the paper's, at 224 × 224 pixels, {PAPER_L2:.2f})",
+    )
+
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        "U3",
+        "3",
+        "Units and random directions are alike on AlexNet, too.",
+        f"the condition of U1, on photographs: holds when every statistic's interval of Cliff's δ is within "
+        f"±{NEGLIGIBLE}; in part when half of those of the top images are and none favours units",
+        ("figures3_4",),
+        PAGE,
+        _units,
+    ),
+    Claim(
+        "Q1",
+        "4.2",
+        "On AlexNet every image tried has an adversarial example, at an average distortion of 0.0065.",
+        "holds when every image attacked has one, of a class chosen beforehand and of the nearest class, and the mean "
+        "distortion to the chosen class is at most the paper's; in part when every image has one and the mean norm "
+        "‖r‖₂ is at most that of the paper's distortion at 224 × 224 pixels",
+        ("figure5",),
+        PAGE,
+        _examples,
+    ),
+)

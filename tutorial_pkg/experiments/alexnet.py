@@ -1,0 +1,152 @@
+"""AlexNet on photographs: what was trained, for how long, and how well it classifies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from tutorial_pkg.experiments.base import Context, Experiment, Result
+from tutorial_pkg.experiments.natural_images import DATASETS, RECIPES, trained_alexnet, validation_inputs
+from tutorial_pkg.figures import SERIES, STYLE, Renderer
+from tutorial_pkg.models import alexnet_config, batched_logits
+from tutorial_pkg.records import Record
+from tutorial_pkg.training import ImageRecipe
+
+
+@dataclass(frozen=True)
+class Config:
+    """Size of the experiment.
+
+    Attributes:
+        dataset: for `data.load_images`.
+        recipe: the network and its training.
+        seed: of both.
+    """
+
+    dataset: str
+    recipe: ImageRecipe
+    seed: int = 0
+
+
+def cells(config: Config) -> dict[str, Config]:
+    """Return the one cell."""
+    return {f"{config.recipe.model}-seed{config.seed}": config}
+
+
+def run(config: Config, context: Context) -> Result:
+    """Train the network and ask it about the validation images, in full precision."""
+    images = context.images(config.dataset)
+    model, training = trained_alexnet(config.recipe, images, config.seed, context)
+    inputs = validation_inputs(config.recipe, images)
+    logits = batched_logits(model, inputs, device=context.device, batch_size=250).cpu()
+    best = logits.topk(min(5, images.num_classes), dim=1).indices
+    right = best == images.val_labels[:, None]
+    by_class = torch.zeros(images.num_classes).index_add_(0, images.val_labels, right[:, 0].float())
+    by_class /= torch.bincount(images.val_labels, minlength=images.num_classes)
+    order = by_class.argsort(descending=True).tolist()
+    sizes = alexnet_config(config.recipe.model, images.num_classes)
+    return Result(
+        values={
+            "top1": float(right[:, 0].float().mean()),
+            "top5": float(right.any(1).float().mean()),
+            "num_classes": images.num_classes,
+            "num_train": len(images.train_labels),
+            "num_val": len(images.val_labels),
+            "num_parameters": sum(p.numel() for p in model.parameters()),
+            "input_size": sizes.input_size,
+            "channels": sizes.channels,
+            "hidden": sizes.hidden,
+            "best_classes": [(images.class_names[i], float(by_class[i])) for i in order[:3]],
+            "worst_classes": [(images.class_names[i], float(by_class[i])) for i in order[-3:]],
+            "training": training,
+        }
+    )
+
+
+def render(records: Sequence[Record], output: Renderer) -> None:
+    """Draw the learning curves and say what was trained."""
+    values, recipe = records[0].values, records[0].config["recipe"]
+    training = values["training"]
+    for key in ("top1", "top5"):
+        output.value(key, f"{100 * values[key]:.1f} %")
+        output.value(f"{key}_error", f"{100 * (1 - values[key]):.1f} %")
+    output.value("chance", f"{100 / values['num_classes']:.0f} %")
+    for key in ("num_classes", "num_train", "num_val", "num_parameters", "input_size"):
+        output.value(key, f"{values[key]:,}")
+    output.value("epochs", str(recipe["epochs"]))
+    output.value("minutes", f"{training['seconds'] / 60:.0f}")
+    output.value("memory", f"{training['peak_memory_mb'] / 1024:.1f} GB")
+    output.value("train_accuracy", f"{100 * training['train_accuracy'][-1]:.1f} %")
+    for key in ("best", "worst"):
+        output.value(key, ", ".join(f"{name} ({100 * share:.0f} %)" for name, share in values[f"{key}_classes"]))
+    output.figure(
+        "curves",
+        _curves(training),
+        caption=f"**Learning curves.** Loss and accuracy after each epoch: of the training images as they were seen, "
+        f"cropped, mirrored and with dropout, and of the centres of the {values['num_val']:,} validation images.",
+        alt="Two panels, each with a line for training and one for validation: loss falls and accuracy rises",
+    )
+    output.table(
+        "network",
+        ["", "here", "Krizhevsky et al. (2012)"],
+        [
+            ["classes", f"{values['num_classes']:,}", "1,000"],
+            ["training images", f"{values['num_train']:,}", "1.2 million"],
+            ["the network sees", _square(values["input_size"]), _square(224)],
+            ["channels", _dashes(values["channels"]), "96-256-384-384-256"],
+            ["fully connected units", _dashes(values["hidden"]), "4096-4096"],
+            ["parameters", f"{values['num_parameters'] / 1e6:.2f} million", "60.97 million"],
+            ["epochs", str(recipe["epochs"]), "about 90"],
+            ["top-1 accuracy, validation", f"{100 * values['top1']:.1f} %", "59.3 %"],
+            ["top-5 accuracy, validation", f"{100 * values['top5']:.1f} %", "81.8 %"],
+            ["chance, top-1", f"{100 / values['num_classes']:.1f} %", "0.1 %"],
+            ["time of training", f"{training['seconds'] / 60:.1f} min", "five to six days"],
+            ["peak memory", f"{training['peak_memory_mb'] / 1024:.1f} GB", "two GPUs of 3 GB"],
+        ],
+        caption="**The network.** His accuracies are of one network on the validation set of ILSVRC-2012; with other "
+        "classes, images and sizes the two columns describe, and do not compare.",
+    )
+
+
+def _square(side: int) -> str:
+    return f"{side}×{side} pixels"
+
+
+def _dashes(sizes: Sequence[int]) -> str:
+    return "-".join(map(str, sizes))
+
+
+def _curves(training: dict[str, list[float]]) -> Figure:
+    epochs = np.arange(1, len(training["train_loss"]) + 1)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(6.6, 2.9))
+        for axis, what, scale, label in zip(
+            figure.subplots(1, 2), ("loss", "accuracy"), (1, 100), ("cross-entropy", "accuracy, %"), strict=True
+        ):
+            for i, (part, name) in enumerate({"train": "training, augmented", "val": "validation"}.items()):
+                values = scale * np.array(training[f"{part}_{what}"])
+                axis.plot(epochs, values, ["-", "-o"][i], markersize=3, color=SERIES[i], label=name)
+            axis.set_ylim(bottom=0)
+            axis.set_xlabel("epoch")
+            axis.set_ylabel(label)
+            if what == "loss":
+                axis.legend()
+    return figure
+
+
+CONFIGS = {profile: Config(DATASETS[profile], RECIPES[profile]) for profile in ("quick", "laptop", "paper")}
+
+EXPERIMENT = Experiment(
+    name="alexnet",
+    title="AlexNet trained on photographs",
+    section="4.2",
+    configs=CONFIGS,
+    cells=cells,
+    run=run,
+    render=render,
+)
