@@ -10,17 +10,22 @@ from tutorial_pkg.models.mnist import (
     softmax_regression,
 )
 from tutorial_pkg.models.pretrained import load_pretrained_alexnet
+from tutorial_pkg.models.quocnet import QUOCNETS, QuocNetConfig, StageConfig, quocnet
 
 __all__ = [
     "ALEXNETS",
     "AlexNetConfig",
     "LayeredModel",
     "LocalResponseNorm",
+    "QUOCNETS",
+    "QuocNetConfig",
+    "StageConfig",
     "alexnet",
     "alexnet_config",
     "batched_logits",
     "build_model",
     "load_pretrained_alexnet",
+    "quocnet",
     "softmax_regression",
     "fully_connected",
     "autoencoder_classifier",
@@ -33,7 +38,8 @@ def build_model(name: str) -> LayeredModel:
 
     Args:
         name: "softmax", "conv", "ae400-10", or "fc" and the widths after the input, such as "fc100-100-10",
-            "fc200-200-10", "fc123-456-10"; or "alexnet", "alexnet-small", "alexnet-tiny".
+            "fc200-200-10", "fc123-456-10"; or "alexnet", "alexnet-small", "alexnet-tiny";
+            or "quocnet", "quocnet-full", "quocnet-large", "quocnet-tiny".
 
     Raises:
         ValueError: the name is none of these.
@@ -42,4 +48,6 @@ def build_model(name: str) -> LayeredModel:
         >>> build_model("fc100-100-10").layer_names
         ('hidden1', 'hidden2', 'logits')
     """
+    if name in QUOCNETS:
+        return quocnet(QUOCNETS[name])
     return alexnet(ALEXNETS[name]) if name in ALEXNETS else build_mnist_model(name)

@@ -1,7 +1,7 @@
 """Training as the paper does it: full-batch L-BFGS to convergence, quadratic weight decay.
 
 Of the MNIST models Conv alone is trained by mini-batches, with `train_sgd`; networks for photographs are trained with
-`train_images`.
+`train_images`, and QuocNet without labels with `train_tica`.
 """
 
 from tutorial_pkg.training.autoencoder import pretrain_autoencoder
@@ -16,26 +16,36 @@ from tutorial_pkg.training.images import (
     train_images,
 )
 from tutorial_pkg.training.lbfgs import DECAY_CONVENTIONS, TrainingResult, train_classifier
+from tutorial_pkg.training.linear_probe import LinearProbe, fit_linear_probe
 from tutorial_pkg.training.recipes import TABLE1_RECIPES, Recipe, train
 from tutorial_pkg.training.sgd import SgdRecipe, train_sgd
+from tutorial_pkg.training.tica import TicaRecipe, TicaResult, measure_step, step_memory, tica_cost, train_tica
 
 __all__ = [
     "DECAY_CONVENTIONS",
     "ImageRecipe",
     "ImageTraining",
+    "LinearProbe",
     "TABLE1_RECIPES",
     "Recipe",
     "SgdRecipe",
+    "TicaRecipe",
+    "TicaResult",
     "Trainer",
     "TrainingResult",
     "build_image_model",
     "evaluate",
+    "fit_linear_probe",
+    "measure_step",
     "model_inputs",
     "pretrain_autoencoder",
     "random_crops",
+    "step_memory",
+    "tica_cost",
     "train",
     "train_classifier",
     "train_images",
     "train_sgd",
+    "train_tica",
     "trained_model",
 ]

@@ -1,0 +1,64 @@
+"""Areas under ROC curves against scikit-learn's, and their intervals against the bootstrap."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+from tutorial_pkg.roc import auc, auc_difference, balanced_accuracy
+
+
+def two_scores(seed=0, positives=60, negatives=400):
+    """Two correlated scores, the first better than the second."""
+    generator = np.random.default_rng(seed)
+    labels = np.repeat([1, 0], [positives, negatives])
+    common = generator.normal(size=len(labels))
+    first = common + 1.5 * labels + 0.5 * generator.normal(size=len(labels))
+    second = common + 0.7 * labels + 0.5 * generator.normal(size=len(labels))
+    return first, second, labels
+
+
+def test_area_is_scikit_learns_with_ties_too():
+    first, _, labels = two_scores()
+    for scores in (first, np.round(first)):
+        assert auc(scores, labels).value == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
+
+
+def test_balanced_accuracy_is_scikit_learns():
+    first, _, labels = two_scores()
+    assert balanced_accuracy(first, labels) == pytest.approx(balanced_accuracy_score(labels, first > 0))
+
+
+def test_intervals_agree_with_the_bootstrap():
+    first, second, labels = two_scores()
+    generator = np.random.default_rng(1)
+    positive, negative = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
+    areas, gaps = [], []
+    for _ in range(400):
+        rows = np.concatenate([generator.choice(part, len(part)) for part in (positive, negative)])
+        pair = [auc(scores[rows], labels[rows]).value for scores in (first, second)]
+        areas.append(pair[0])
+        gaps.append(pair[0] - pair[1])
+    for interval, draws in ((auc(first, labels), areas), (auc_difference(first, second, labels), gaps)):
+        assert interval.high - interval.low == pytest.approx(2 * 1.96 * np.std(draws), rel=0.15)
+        assert interval.low < interval.value < interval.high
+
+
+def test_correlation_makes_the_interval_of_a_difference_narrow():
+    first, second, labels = two_scores()
+    shuffled = np.concatenate([np.random.default_rng(2).permutation(second[labels == label]) for label in (1, 0)])
+    assert auc_difference(first, second, labels).value == pytest.approx(auc_difference(first, shuffled, labels).value)
+    paired, unpaired = (auc_difference(first, other, labels) for other in (second, shuffled))
+    assert paired.high - paired.low < unpaired.high - unpaired.low
+
+
+def test_no_difference():
+    first, _, labels = two_scores()
+    gap = auc_difference(first, 2 * first + 1, labels)
+    assert gap.value == gap.low == gap.high == 0
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="expected both classes, got 2 positives of 2"):
+        auc([0.1, 0.2], [1, 1])
+    with pytest.raises(ValueError, match="one score a label"):
+        auc([0.1, 0.2], [1, 0, 1])

@@ -1,0 +1,210 @@
+"""Reconstruction TICA against a dense formula, its seeds, its gradient, and a run that was killed."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn.functional import unfold
+
+from tutorial_pkg.data import ImageDataset
+from tutorial_pkg.models import QUOCNETS, quocnet
+from tutorial_pkg.models.quocnet import L2Pooling, LocalFilters, QuocNetConfig, StageConfig
+from tutorial_pkg.training import TicaRecipe, TicaResult, measure_step, step_memory, tica, tica_cost, train_tica
+from tutorial_pkg.training.checkpoints import trained_model
+
+SMALL = QuocNetConfig(
+    stages=(
+        StageConfig(4, num_maps=3, filter_stride=2, pool_size=2, norm_size=3),
+        StageConfig(2, num_maps=4, pool_size=2, norm_size=3),
+    ),
+    image_size=12,
+)
+RECIPE = TicaRecipe("quocnet-tiny", steps=6, batch_size=8)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setitem(QUOCNETS, "quocnet-tiny", SMALL)
+
+
+@pytest.fixture(scope="module")
+def photographs():
+    generator = torch.Generator().manual_seed(0)
+    smooth = torch.rand(30, 3, 4, 4, generator=generator).repeat_interleave(3, 2).repeat_interleave(3, 3)
+    noise = 0.2 * torch.rand(30, 3, 12, 12, generator=generator)
+    images = (255 * (0.8 * smooth + noise)).to(torch.uint8)
+    labels = torch.arange(30) % 2
+    return ImageDataset("toy", images, labels, images[:10], labels[:10], ("a", "b"), ("a", "b"))
+
+
+def dense_cost(x, filters, epsilon, pool_size, decoder):
+    """The cost with W₁, W₂ and H written out as matrices over a whole image."""
+    count, channels, side, _ = x.shape
+    pixels = channels * side**2
+    identity = torch.eye(pixels, dtype=x.dtype).view(pixels, channels, side, side)
+    cut = unfold(identity, filters.size, stride=filters.stride)  # pixels → patches, a row a pixel
+    encode = torch.einsum("pkl,lkm->pml", cut, filters.weight).flatten(1).T
+    decode = torch.einsum("pkl,lkm->pml", cut, decoder).flatten(1)
+    flat = x.flatten(1)
+    codes = flat @ encode.T
+    error = (codes @ decode.T - flat).square().sum(1)
+    maps = codes.view(count, -1, filters.side, filters.side)
+    windows = maps.unfold(2, pool_size, 1).unfold(3, pool_size, 1)
+    return error, (epsilon + windows.square().sum((-1, -2))).sqrt()
+
+
+def toy(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    filters = LocalFilters(2, 5, 3, size=3).double()
+    filters.weight.data = torch.randn(filters.weight.shape, dtype=torch.float64, generator=generator)
+    decoder = torch.randn(filters.weight.shape, dtype=torch.float64, generator=generator).requires_grad_()
+    x = torch.randn(4, 2, 5, 5, dtype=torch.float64, generator=generator)
+    return x, filters, L2Pooling(2, epsilon=0.01), decoder
+
+
+def test_cost_and_gradient_are_those_of_the_dense_formula():
+    x, filters, pooling, decoder = toy()
+    gradients = []
+    for cost in (tica_cost(x, filters, pooling, decoder), dense_cost(x, filters, 0.01, 2, decoder)):
+        total = cost[0].sum() + 0.1 * cost[1].sum()
+        gradients.append((*cost, *torch.autograd.grad(total, [filters.weight, decoder])))
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_gradcheck():
+    x, filters, pooling, decoder = toy(1)
+
+    def cost(weight, decoder):
+        layer = LocalFilters(2, 5, 3, size=3).double()
+        del layer.weight
+        layer.weight = weight
+        error, pooled = tica_cost(x, layer, pooling, decoder)
+        return error.sum() + pooled.sum()
+
+    assert torch.autograd.gradcheck(cost, (filters.weight.detach().requires_grad_(), decoder))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_training_starts_from_the_best_multiple(tied):
+    x, filters, _, _ = toy(2)
+    decoder = tica.first_weights(x, filters, tied=tied)
+    assert (decoder is filters.weight) == tied
+    assert torch.equal(decoder, filters.weight)
+
+    def error(factor):
+        with torch.no_grad():
+            return float((filters.decode(filters(x), factor * decoder) - x).square().sum())
+
+    assert error(1.0) < min(error(0.99), error(1.01), error(0.0))
+
+
+def test_steps_are_relative_to_the_weights():
+    _, filters, _, decoder = toy()
+    size = float(filters.weight.detach().square().mean().sqrt())
+    optimizer = tica.stage_optimizer(filters, decoder, 0.1)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.1 * size)
+    assert len(optimizer.param_groups[0]["params"]) == 2
+    assert len(tica.stage_optimizer(filters, filters.weight, 0.1).param_groups[0]["params"]) == 1
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_training_lowers_the_cost_and_leaves_the_rest(photographs, tied):
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    model, result = train_tica(replace(RECIPE, steps=60, tied=tied), photographs, seed=1)
+    assert torch.equal(torch.rand(1), expected)
+    for curve in result.reconstruction:
+        assert len(curve) == 60
+        assert curve[-1] < 0.7 * curve[0]
+    fresh, _ = train_tica(replace(RECIPE, steps=0), photographs, seed=1)
+    assert torch.equal(model.layers["logits"][1].weight, fresh.layers["logits"][1].weight)
+    assert not torch.equal(model.layers["filters1"].weight, fresh.layers["filters1"].weight)
+    assert not any(p.requires_grad for p in model.parameters())
+
+
+def test_it_needs_no_labels(photographs):
+    other = replace(photographs, train_labels=1 - photographs.train_labels)
+    first, second = (train_tica(RECIPE, data, seed=0)[0].state_dict() for data in (photographs, other))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_killed_run_goes_on_after_its_last_stage(photographs, tmp_path, monkeypatch):
+    whole, expected = train_tica(RECIPE, photographs, seed=2)
+    state = tmp_path / "unfinished.pt"
+    train_stage = tica._train_stage
+    trained = []
+
+    def killed(model, stage, *rest):
+        if stage == 2:
+            raise KeyboardInterrupt
+        return train_stage(model, stage, *rest)
+
+    monkeypatch.setattr(tica, "_train_stage", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train_tica(RECIPE, photographs, seed=2, state=state)
+    assert state.exists()
+    monkeypatch.setattr(
+        tica, "_train_stage", lambda model, stage, *rest: (trained.append(stage), train_stage(model, stage, *rest))
+    )
+    resumed, result = train_tica(RECIPE, photographs, seed=2, state=state)
+    assert trained == [2]
+    assert not state.exists()
+    assert result.reconstruction == expected.reconstruction
+    weights, others = whole.state_dict(), resumed.state_dict()
+    assert all(torch.equal(weights[name], others[name]) for name in weights)
+
+
+def test_a_damaged_state_starts_over(photographs, tmp_path):
+    state = tmp_path / "unfinished.pt"
+    state.write_bytes(b"not a checkpoint")
+    _, result = train_tica(RECIPE, photographs, seed=0, state=state)
+    assert len(result.seconds) == 2
+
+
+def test_the_cache_gives_the_same_network(photographs, tmp_path):
+    options = {
+        "seed": 0,
+        "cache": tmp_path,
+        "trainer": train_tica,
+        "build": lambda: quocnet(SMALL),
+        "result_type": TicaResult,
+        "resumable": True,
+    }
+    model, result = trained_model(RECIPE, photographs, **options)
+    again, same = trained_model(RECIPE, photographs, **options)
+    assert same == result
+    assert torch.equal(model(torch.ones(1, 3, 12, 12)), again(torch.ones(1, 3, 12, 12)))
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_every_image_is_seen_before_one_is_seen_again():
+    batches = list(tica._batches(30, replace(RECIPE, steps=3, batch_size=10), 0, 1))
+    assert sorted(torch.cat(batches).tolist()) == list(range(30))
+
+
+def test_bad_input(photographs):
+    with pytest.raises(ValueError, match=r"unknown model 'googlenet'; expected one of quocnet"):
+        TicaRecipe("googlenet")
+    with pytest.raises(ValueError, match="learning_rate > 0"):
+        TicaRecipe(learning_rate=0.0)
+    with pytest.raises(ValueError, match="takes 3×64×64 images, got"):
+        train_tica(TicaRecipe("quocnet"), photographs, seed=0)
+    with pytest.raises(FloatingPointError, match="lower the learning rate"):
+        train_tica(replace(RECIPE, learning_rate=1e30), photographs, seed=0)
+
+
+def test_a_measured_step_trains_one_stage():
+    torch.manual_seed(0)
+    model = quocnet(SMALL)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    cost = measure_step(model, 2, batch_size=3, side=12)
+    changed = [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
+    assert changed == ["layers.filters2.weight"]
+    assert cost.weights == 2 * model.layers["filters2"].weight.numel()
+    assert cost.seconds > 0
+
+
+def test_memory_of_a_step_at_full_size():
+    assert 20 < step_memory(QUOCNETS["quocnet-full"], batch_size=8) / 2**30 < 80
