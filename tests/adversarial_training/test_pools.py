@@ -57,9 +57,10 @@ def test_a_round_replaces_the_share_it_says(network, images):
     assert 13 <= changed <= 15  # a quarter of 60; an image may come in for itself
 
 
-def test_an_example_keeps_the_label_of_its_image(network, images):
+@pytest.mark.parametrize("replaced", [0.25, 1.0])
+def test_an_example_keeps_the_label_of_its_image(network, images, replaced):
     """With r = 0 the pool holds the images themselves, so that they can be recognised."""
-    pool = make_pool(images, max_norm=1e-9)
+    pool = make_pool(images, max_norm=1e-9, replaced=replaced)
     for _ in range(5):
         pool.refresh(network)
     examples, labels = pool.draw(network, 60)

@@ -106,10 +106,9 @@ class Pool:
             max_norm=recipe.max_norm,
         )
         new = examples - features if recipe.trains_below else examples
-        if len(new) == recipe.capacity:
-            self._stored = new
-        else:
-            self._stored[slots.to(new.device)] = new
+        if not len(self._stored):
+            self._stored = torch.empty_like(new)
+        self._stored[slots.to(new.device)] = new
 
     def draw(self, model: LayeredModel, count: int) -> tuple[Float[Tensor, "m *features"], Int[Tensor, " m"]]:
         """Return `count` examples at random, all different, and their labels; all of a pool no larger than that."""

@@ -35,6 +35,7 @@ class Config:
         num_seeds: networks trained a candidate.
         epochs: an override of the recipes'; None for none.
         candidates: at most as many a way of training; None for all.
+        max_capacity: of a pool, overriding the recipes' larger ones; None for none.
     """
 
     dataset: str = "mnist"
@@ -42,6 +43,7 @@ class Config:
     num_seeds: int = 1
     epochs: int | None = None
     candidates: int | None = None
+    max_capacity: int | None = None
     seed: int = 0
 
 
@@ -73,10 +75,18 @@ def cells(config: Config) -> dict[str, CellConfig]:
     for seed in range(config.seed, config.seed + config.num_seeds):
         for group, recipes in groups.items():
             for number, (name, recipe) in enumerate(list(recipes.items())[: config.candidates]):
-                used = recipe if config.epochs is None else replace(recipe, epochs=config.epochs)
+                used = _shortened(recipe, config)
                 cell = f"{group.replace(' ', '')}{number}-seed{seed}"
                 result[cell] = CellConfig(config.dataset, group, name, used, config.num_held_out, seed)
     return result
+
+
+def _shortened(recipe: AdversarialRecipe, config: Config) -> AdversarialRecipe:
+    """Return the recipe within the limits of the configuration."""
+    pools = tuple(
+        replace(pool, capacity=min(pool.capacity, config.max_capacity or pool.capacity)) for pool in recipe.pools
+    )
+    return replace(recipe, pools=pools, epochs=config.epochs or recipe.epochs)
 
 
 def run(config: CellConfig, context: Context) -> Result:
@@ -173,7 +183,7 @@ def _draw(records: Sequence[Record], baseline: float) -> Figure:
 
 
 CONFIGS = {
-    "quick": Config(dataset="digits", num_held_out=200, epochs=1, candidates=2),
+    "quick": Config(dataset="digits", num_held_out=200, epochs=1, candidates=2, max_capacity=200),
     "laptop": Config(),
 }
 CONFIGS["paper"] = replace(CONFIGS["laptop"], num_seeds=3)

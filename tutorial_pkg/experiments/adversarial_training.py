@@ -1,0 +1,175 @@
+"""Section 4.2's adversarial training: baselines, a pool for each layer, all of them, and plain deformations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from scipy import stats
+from torch import Tensor
+
+from tutorial_pkg import paper
+from tutorial_pkg.adversarial_training import AdversarialRecipe, train_adversarially
+from tutorial_pkg.adversarial_training.recipes import CANDIDATES, CHOSEN
+from tutorial_pkg.experiments.base import Context, Experiment, Result
+from tutorial_pkg.figures import SERIES, STYLE, Renderer, beside_paper, mean_sd
+from tutorial_pkg.metrics import error_rate
+from tutorial_pkg.models import batched_logits
+from tutorial_pkg.records import Record
+
+PAPER = {
+    "weight decay": paper.ADVERSARIAL_TRAINING["weight_decay"],
+    "dropout": paper.ADVERSARIAL_TRAINING["dropout"],
+    "all": paper.ADVERSARIAL_TRAINING["pools"],
+}
+WAYS = ("input", "weight decay", "dropout", "all", "hidden 1", "hidden 2", "noise", "shift")
+"""In the order in which they are trained."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Size of the experiment.
+
+    Attributes:
+        num_seeds: networks trained each way.
+        epochs: passes through the training set, the same for every way.
+    """
+
+    dataset: str = "mnist"
+    num_seeds: int = 5
+    epochs: int = 100
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class CellConfig:
+    """One way of training with one seed."""
+
+    dataset: str
+    way: str
+    recipe: AdversarialRecipe
+    seed: int
+
+
+def recipes(epochs: int) -> dict[str, AdversarialRecipe]:
+    """Return the chosen recipe of each way of training, at this number of epochs."""
+    return {way: replace(CANDIDATES[way][CHOSEN[way]], epochs=epochs) for way in WAYS}
+
+
+def cells(config: Config) -> dict[str, CellConfig]:
+    """Return a cell for each way of training and seed."""
+    return {
+        f"{way.replace(' ', '')}-seed{seed}": CellConfig(config.dataset, way, recipe, seed)
+        for way, recipe in recipes(config.epochs).items()
+        for seed in range(config.seed, config.seed + config.num_seeds)
+    }
+
+
+def run(config: CellConfig, context: Context) -> Result:
+    """Train on the whole training set and measure both errors; the test set decides nothing."""
+    data = context.dataset(config.dataset)
+    model, training = context.trained(config.recipe, data, config.seed, train_adversarially)
+
+    def error_on(inputs: Tensor, labels: Tensor) -> float:
+        return error_rate(batched_logits(model, inputs, device=context.device).cpu(), labels)
+
+    return Result(
+        {
+            "train_error": error_on(data.train_inputs, data.train_labels),
+            "test_error": error_on(data.test_inputs, data.test_labels),
+            "final_loss": training.loss,
+        }
+    )
+
+
+def test_errors(records: Sequence[Record], way: str) -> np.ndarray:
+    """Return the test errors of one way of training in %, by seed."""
+    found = sorted((r.config["seed"], 100 * r.values["test_error"]) for r in records if r.config["way"] == way)
+    return np.array([error for _, error in found])
+
+
+def difference(records: Sequence[Record], first: str, second: str) -> tuple[float, float, float]:
+    """Return the mean of `first` minus `second` in points, with Welch's 95 % interval over the seeds."""
+    a, b = test_errors(records, first), test_errors(records, second)
+    mean = float(a.mean() - b.mean())
+    if min(len(a), len(b)) < 2:
+        return mean, -np.inf, np.inf
+    interval = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
+    return mean, float(interval.low), float(interval.high)
+
+
+def render(records: Sequence[Record], output: Renderer) -> None:
+    """Write a row for each way of training, and draw every seed."""
+    rows = []
+    present = [way for way in WAYS if len(test_errors(records, way))]
+    ordered = sorted(present, key=lambda way: test_errors(records, way).mean())
+    for way in ordered:
+        errors = test_errors(records, way)
+        train = [100 * r.values["train_error"] for r in records if r.config["way"] == way]
+        ours = mean_sd(list(errors))
+        row = [way, beside_paper(ours, PAPER[way]) if way in PAPER else ours, mean_sd(train)]
+        row.append(" ".join(f"{error:.2f}" for error in errors))
+        output.value(f"{way.replace(' ', '_')}.test_error", ours)
+        output.value(f"{way.replace(' ', '_')}.train_error", mean_sd(train))
+        rows.append(row)
+        if way != "weight decay" and "weight decay" in present:
+            mean, low, high = difference(records, way, "weight decay")
+            output.value(
+                f"{way.replace(' ', '_')}.minus_weight_decay",
+                f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−"),
+            )
+    output.value("best_way", ordered[0])
+    output.value("epochs", str(records[0].config["recipe"]["epochs"]))
+    output.value("num_seeds", str(len({r.config["seed"] for r in records})))
+    for way, error in PAPER.items():
+        output.value(f"paper.{way.replace(' ', '_')}", f"{error:g}")
+    output.table(
+        "errors",
+        ["examples from", "test error %", "training error %", "test error, seed by seed"],
+        rows,
+        caption="**Adversarial training.** A 100-100-10 network, the same number of epochs each way; mean ± standard "
+        "deviation over seeds, the paper's values in parentheses.",
+    )
+    output.figure(
+        "seeds",
+        _draw(records, ordered),
+        caption="**Every seed.** Test error of each network; the bar is the mean, the diamond the paper's value "
+        "where it gives one.",
+        alt="Dots in a row for each way of training; the pools of images are lowest",
+    )
+
+
+def _draw(records: Sequence[Record], ordered: Sequence[str]) -> Figure:
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(6.4, 0.36 * len(ordered) + 0.9))
+        axis = figure.subplots()
+        for height, way in enumerate(reversed(ordered)):
+            errors = test_errors(records, way)
+            axis.plot(errors, np.full(len(errors), height), "o", color=SERIES[0], markersize=5, alpha=0.7)
+            axis.plot([errors.mean()] * 2, [height - 0.3, height + 0.3], color=SERIES[0], linewidth=2)
+            if way in PAPER:
+                axis.plot(PAPER[way], height, "D", color=SERIES[1], markersize=6)
+        axis.set_yticks(range(len(ordered)), reversed(ordered))
+        axis.set_xlabel("test error, %")
+        axis.grid(axis="y", visible=False)
+    return figure
+
+
+CONFIGS = {
+    "quick": Config(dataset="digits", num_seeds=2, epochs=1),
+    "laptop": Config(),
+}
+CONFIGS["paper"] = replace(CONFIGS["laptop"], num_seeds=10, epochs=300)
+
+EXPERIMENT = Experiment(
+    name="adversarial_training",
+    title="Adversarial training with a pool for each layer",
+    section="4.2",
+    configs=CONFIGS,
+    cells=cells,
+    run=run,
+    render=render,
+)
