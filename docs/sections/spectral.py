@@ -231,7 +231,8 @@ for name, moved in changed.items():
 # ## Differences from the paper
 #
 # 1. **Weights.** Table 5 is of random weights in AlexNet's shapes, Gaussian with standard deviation 0.01 as in
-#    [Krizhevsky et al. (2012)](../references.md#krizhevsky2012), not of a trained network.
+#    [Krizhevsky et al. (2012)](../references.md#krizhevsky2012), not of a trained network; of a small trained one there is
+#    [a table](alexnet.py#table-5-from-trained-weights).
 # 2. **The formula.** Shifts of $2\pi l/\Delta$ and a factor $1/\Delta$ an axis, in the equivalent polyphase form.
 # 3. **Groups.** AlexNet was split over two GPUs, so that conv2, conv4 and conv5 consist of two separate halves. The bounds are
 #    the largest and the smallest over both. The paper's sizes, such as 384×3×3×384, leave the groups out.

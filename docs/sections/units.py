@@ -217,7 +217,7 @@ for kind, s in made.items():
 #    {{ units.num_units }} of 256 are used, network by network.
 # 5. Statistics, tests and controls are not in the paper. The intervals are about other directions in these networks; how
 #    networks differ shows in the spread of the lines in the figure.
-# 6. AlexNet (Figures 3 and 4) is not here: claims about natural images are not tested on digits.
+# 6. AlexNet (Figures 3 and 4) has [a page of its own](alexnet.py).
 #
 # ## What later work found
 #

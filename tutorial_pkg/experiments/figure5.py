@@ -235,7 +235,7 @@ def _distribution(by_goal: dict[str, Record]) -> Figure:
 
 
 CONFIGS = {
-    "quick": Config(DATASETS["quick"], RECIPES["quick"], "flower, top left", num_images=8),
+    "quick": Config(DATASETS["quick"], RECIPES["quick"], "flower, top left", num_images=6),
     "laptop": Config(DATASETS["laptop"], RECIPES["laptop"], "goose"),
 }
 CONFIGS["paper"] = replace(CONFIGS["laptop"], recipe=RECIPES["paper"])
