@@ -1,0 +1,211 @@
+# %% [markdown]
+# # Natural images: QuocNet
+#
+# > **The claim.** A network of about a billion weights, trained without labels, and a car classifier on its last layer: for
+# > every car that it recognises there is an image that looks the same and is not recognised. So adversarial examples are
+# > not a product of supervised training. (Paper, §4.2, Figure 6)
+#
+# ## What is computed
+#
+# "QuocNet" is the network of [Le et al. (2012)](../references.md#le2012), known for the unit that found cats in videos. It
+# has three stages, and each does the same three things to its input $x$: local linear filters, pooling, and contrast
+# normalisation. Let $l$ be a place in the image, $m$ one of the filters there, and $x_l$ the receptive field:
+#
+# $$
+# a_{ml} = \langle w_{ml}, x_l \rangle , \qquad
+# h_{mj} = \sqrt{\varepsilon + \sum_{l \in N_j} a_{ml}^2} , \qquad
+# y_{mj} = \frac{g_{mj}}{\max(c, \sigma_j)} .
+# $$
+#
+# Here $g$ is $h$ less its mean over the neighbourhood and all maps $m$, and $\sigma_j$ the root of the mean of $g^2$ there.
+# The filters $w_{ml}$ are *untied*: unlike in a convolution, every place has filters of its own. That is why there are a
+# billion of them.
+#
+# They are learned from images alone, by *reconstruction TICA*. With $W_1$ for all filters of a stage, $W_2$ for the weights
+# that write their responses back into the image, and $H_j$ for the sum over the neighbourhood $N_j$:
+#
+# $$
+# \min_{W_1, W_2} \; \sum_i \Big( \lVert W_2 W_1^{\top} x_i - x_i \rVert_2^2
+# + \lambda \sum_j \sqrt{\varepsilon + H_j \, (W_1^{\top} x_i)^2} \Big) .
+# $$
+#
+# The first term keeps what is in the image. The second wants few pooling units to respond at a time, and so it makes
+# filters respond together that are pooled together. The features of the last stage are then the input of a linear classifier
+# of cars; the filters stay as they are. What it gets wrong is sought as [before](minimum_distortion.py), from the pixels
+# through all stages.
+#
+# | symbol | in the code |
+# | --- | --- |
+# | $w_{ml}$, a row of $W_1$ | `model.layers["filters1"].weight[l, :, m]` |
+# | $a$, $h$, $y$ of stage 1 | `model.features(x, "filters1")`, `"pooled1"`, `"stage1"` |
+# | the two terms | `errors, pooled = tica_cost(x, filters, pooling, decoder)` |
+# | $\lambda$ | `TicaRecipe(sparsity_weight=…)` |
+# | the car classifier | `fit_linear_probe(features, labels, generator=generator)` |
+# | the nearest image that is not a car | `minimum_distortion(model, x, labels=labels).adv_inputs` |
+#
+# Le et al.'s sizes need no memory to be counted. The network that runs here is tiny; its "cars" are crops of a
+# flower, to be told from crops of a temple.
+
+# %%
+import torch
+
+from tutorial_pkg.attacks import minimum_distortion
+from tutorial_pkg.data import load_photographs
+from tutorial_pkg.figures import image_grid
+from tutorial_pkg.models import build_model
+from tutorial_pkg.roc import auc
+from tutorial_pkg.training import TicaRecipe, fit_linear_probe, train_tica
+
+with torch.device("meta"):  # shapes without memory
+    full = build_model("quocnet-full")
+for name in ("filters1", "filters2", "filters3"):
+    print(f"{name}: {full.layers[name].weight.numel():,} weights")
+
+photographs = load_photographs()
+model, training = train_tica(TicaRecipe("quocnet-tiny", steps=40, batch_size=20), photographs, seed=0)
+for stage, curve in enumerate(training.reconstruction, 1):
+    print(f"stage {stage}: loses {100 * curve[0]:.0f} % of its input at first, {100 * curve[-1]:.0f} % in the end")
+
+# %% [markdown]
+# No label was used so far. Now the classifier gets some, and we ask for the nearest image that is no longer a flower:
+
+# %% alt="Rows of three pictures: a crop of a flower, an image that looks the same, and the magnified difference" caption="Crops of a flower that are recognised, the nearest images that are not, and the absolute difference, magnified 50 times."
+inputs, val_inputs = photographs.train_images / 255, photographs.val_images / 255
+is_flower = torch.tensor(["flower" in name for name in photographs.class_names]).long()
+labels, val_labels = is_flower[photographs.train_labels], is_flower[photographs.val_labels]
+
+with torch.no_grad():
+    features = model.features(inputs, "stage3").flatten(1)
+probe = fit_linear_probe(features, labels, generator=torch.Generator().manual_seed(0))
+probe.write_to(model.layers["logits"][-1])
+
+with torch.no_grad():
+    logits = model(val_inputs)
+print(f"area under the ROC curve: {auc((logits[:, 1] - logits[:, 0]).numpy(), val_labels.numpy()).value:.2f}")
+
+recognised = ((val_labels == 1) & (logits.argmax(1) == 1)).nonzero()[:, 0][::12][:4]
+attack = minimum_distortion(model, val_inputs[recognised], labels=torch.ones(len(recognised), dtype=torch.long))
+print(f"success {100 * attack.success.float().mean():.0f} %, mean distortion {attack.rms_distortion.mean():.5f}")
+
+difference = (50 * (attack.adv_inputs - val_inputs[recognised]).abs()).clamp(max=1)
+triples = zip(val_inputs[recognised], attack.adv_inputs, difference, strict=True)
+rows = [[image.permute(1, 2, 0).numpy() for image in triple] for triple in triples]
+image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
+
+# %% [markdown]
+# ## Learning without labels
+#
+# The records are of a larger network, with {{ quocnet.num_weights }} weights, for the 64×64 pixels of Tiny ImageNet. It
+# learned from {{ quocnet.num_train }} photographs of 100 classes, without being told which is which, in
+# {{ quocnet.minutes }} minutes on one core of a processor.
+#
+# --8<-- "quocnet/training.md"
+#
+# --8<-- "quocnet/filters.md"
+#
+# ## Does it know about cars?
+#
+# Five of the classes are cars: beach wagon, convertible, limousine, police van and sports car. A classifier learns from
+# {{ quocnet.num_train_positive }} of them and {{ quocnet.num_fitted_negative }} other images, weighted so that cars and
+# others count the same; its weight decay is chosen on a fifth of these images, which it does not see. All rows of the table
+# are measured on the same {{ quocnet.num_val }} validation images, {{ quocnet.num_val_positive }} of them cars.
+#
+# --8<-- "quocnet/representations.md"
+#
+# --8<-- "quocnet/roc.md"
+#
+# - **Better than pixels.** The last stage has an area of {{ quocnet.last.auc }}, the best classifier on pixels
+#   {{ quocnet.pixels.auc }}; the difference is {{ quocnet.gain_over_pixels }}. At its own threshold it finds
+#   {{ quocnet.last.recall }} of the cars and takes {{ quocnet.last.false_positive_rate }} of the others for cars. That is an
+#   accuracy of {{ quocnet.last.accuracy }} on these images, where always saying no would give
+#   {{ quocnet.majority }}; the balanced accuracy, {{ quocnet.last.balanced_accuracy }}, is the fairer number.
+# - **What learning adds.** Random filters in the same stages go most of the way, as
+#   [Saxe et al. (2011)](../references.md#saxe2011) found: {{ quocnet.random-stage3.auc }}. Learning adds
+#   {{ quocnet.gain_over_random }}.
+# - **What depth adds.** For this classifier, nothing: the first stage alone reaches {{ quocnet.trained-stage1.auc }},
+#   the second {{ quocnet.trained-stage2.auc }}. Each stage pools, and throws away what the cost did not ask it to keep.
+#   The paper uses the last one, and so does Figure 6.
+# - **What tying adds.** With a $W_2$ of its own, as in Le et al.'s formula, the last stage falls to
+#   {{ quocnet.untied-stage3.auc }}. $W_2$ can then undo whatever $W_1$ does, and the features that reconstruct best are loud
+#   where the images vary least.
+#
+# ## What units like
+#
+# Le et al. looked for the single unit that detects faces best, and for the image that excites it most. The best of our
+# units for cars has an area of {{ quocnet.best_unit.auc }} by itself.
+#
+# --8<-- "quocnet/stimuli.md"
+#
+# The image that a unit likes best is not among the photographs, and does not look like one. Le et al. saw a face. What
+# follows below is the same search, started from a car.
+#
+# ## Figure 6: cars that are no longer recognised
+#
+# Of {{ figure6.num_cars }} validation cars the classifier recognises {{ figure6.num_recognised }}, and for
+# {{ figure6.num_attacked }} of these we look for the nearest image in $[0, 1]^n$ that it does not recognise. It is found for
+# {{ figure6.success }} of them.
+#
+# --8<-- "figure6/images.md"
+#
+# --8<-- "figure6/distortions.md"
+#
+# The mean distortion is {{ figure6.distortion.mean }}, or {{ figure6.grey_levels }} of 255 grey levels; nine of ten are between
+# {{ figure6.distortion.q05 }} and {{ figure6.distortion.q95 }}. Noise of the same length, {{ figure6.num_noises }} times for
+# each car, hides {{ figure6.missed_under_noise }} of them. The changes are so small that they hardly survive being saved: with
+# pixels rounded to 256 levels, {{ figure6.success_in_8_bits }} of the images are still unrecognised, because the nearest
+# point is on the boundary, and rounding goes either way from there.
+#
+# ## At full size
+#
+# The same code builds Le et al.'s network: 200×200 pixels, receptive fields of 18×18, eight maps, one place next to the
+# other. That is what the first cell has counted. A training step needs a GPU with room for the largest stage's weights, their
+# gradients and Adam's two moments.
+#
+# --8<-- "quocnet/full_size.md"
+#
+# ```bash
+# python scripts/build_figures.py --profile paper --device cuda --only quocnet figure6
+# ```
+#
+# ## Differences from the paper
+#
+# 1. **The size.** The paper's network saw 200×200 pixels and had about a billion weights; ours has
+#    {{ quocnet.num_weights }} and sees 64×64. In so small an image there is room for few places. We have more maps instead of
+#    eight, smaller receptive fields, and strides.
+# 2. **The data.** Ten million frames of videos there, {{ quocnet.num_train }} photographs here. Five of their 100 classes
+#    are cars, so there are more of these than in videos.
+# 3. **Stage by stage.** Le et al. train all stages together, on the sum of their costs, with asynchronous gradient descent on
+#    a thousand machines; we train one stage after the other, with Adam.
+# 4. **Tied weights.** Our $W_2$ is $W_1$, as in [Le et al. (2011)](../references.md#le2011). The row above says what that is
+#    worth. λ is {{ quocnet.sparsity_weight }} instead of 0.1.
+# 5. **Where training starts.** All places start from the same random filters, and training parts them. If they start apart,
+#    pooling mixes filters that have nothing to do with each other; in an early trial, with fewer maps, the last stage was
+#    then hardly better than guessing.
+# 6. **The pixels** are normalised by their local contrast before the first stage, with a floor of
+#    $c$ = {{ quocnet.norm_floor }} there and in the stages (0.01 in Le et al.).
+# 7. **How the sizes were chosen.** Receptive fields, maps, pooling, λ and the learning rate were tried on training images,
+#    some of which were held out, with shorter runs. The validation images were looked at once.
+# 8. **The car classifier.** The paper says "a binary car classifier was trained on top of the last layer features without
+#    fine-tuning", and nothing else. Which cars, which classifier and which threshold are our choice.
+# 9. **The attack** ends on the boundary, at the nearest point found. The paper's search ends a little beyond it.
+#
+# ## What later work found
+#
+# [Saxe et al. (2011)](../references.md#saxe2011) and [Coates et al. (2011)](../references.md#coates2011) had shown before how
+# much of such a network's worth is its architecture: random filters with pooling do well, and many simple features in one
+# layer do better than few in many. Supervised training overtook this kind of learning within the year, with
+# [AlexNet](../references.md#krizhevsky2012), and learning without labels came back with other objectives, which compare
+# images instead of reconstructing them ([Chen et al., 2020](../references.md#chen2020)). Such learning *beside* the labels
+# makes a classifier harder to fool ([Hendrycks et al., 2019](../references.md#hendrycks2019)).
+#
+# ## Exercises
+#
+# 1. Put the car classifier on the first stage instead of the last. Is a car farther from not being one there? Compare
+#    the distortions at equal accuracy.
+# 2. Contrast normalisation divides by what is small in flat parts of an image. Raise `norm_floor` and watch the distortion.
+#    How much of the sensitivity is the network's, how much the first layer's?
+# 3. Let the places of the last stage share their filters (a convolution): copy the mean of `weight` over the places. What
+#    is lost?
+# 4. Train with $\lambda = 0$ and with $\lambda = 1$. What does each do to the filters, and to the area under the curve?
+# 5. Start the search for the optimal stimulus from a photograph, and stop at the first image that excites the unit more than
+#    any photograph does. How far did it have to go?

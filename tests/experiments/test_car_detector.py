@@ -1,0 +1,128 @@
+"""QuocNet's experiments: what a record says is what a stranger would measure."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.test_records import make_record
+from tutorial_pkg.data import load_photographs
+from tutorial_pkg.experiments import Context, car_detector, figure6, quocnet, quocnet_rendering
+from tutorial_pkg.figures import Renderer
+from tutorial_pkg.roc import auc
+from tutorial_pkg.training import TicaRecipe
+
+RECIPE = TicaRecipe("quocnet-tiny", steps=3, batch_size=10)
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory):
+    context = Context(cache=tmp_path_factory.mktemp("checkpoints"))
+    context._images["photographs"] = load_photographs(crops=12)
+    return context
+
+
+@pytest.fixture(scope="module")
+def result(context):
+    config = replace(quocnet.CONFIGS["quick"], recipe=RECIPE, num_negatives=40, num_units=1, num_images=3)
+    (cell,) = quocnet.cells(config).values()
+    return quocnet.run(cell, context)
+
+
+@pytest.fixture(scope="module")
+def attacked(context):
+    config = replace(figure6.CONFIGS["quick"], recipe=RECIPE, num_negatives=40, num_attacked=3)
+    return config, figure6.run(config, context)
+
+
+def test_areas_are_those_of_the_scores(result):
+    scores, positive = result.arrays["scores"], result.arrays["is_positive"]
+    found = result.values["representations"]
+    assert auc(scores[0], positive).value == pytest.approx(found["trained-stage3"]["auc"]["value"])
+    assert auc(scores[1], positive).value == pytest.approx(found[result.values["best_pixels"]]["auc"]["value"])
+    assert found[result.values["best_pixels"]]["auc_minus_pixels"]["value"] == 0
+    assert {name.split("-")[0] for name in found} == {"pixels", "random", "untied", "trained"}
+
+
+def test_top_images_excite_the_unit_most(result, context):
+    images = context.images("photographs")
+    model, _ = car_detector.trained_quocnet(RECIPE, images, 0, context)
+    features = car_detector.stage_features(model, images.val_images, device="cpu")["stage3"]
+    for unit, shown in zip(result.values["units"], result.arrays["top_images"], strict=True):
+        responses = features[:, unit["unit"]]
+        assert unit["top_response"] == pytest.approx(float(responses.max()))
+        best = images.val_images[responses.argmax()].movedim(0, -1).numpy()
+        assert (shown[0] == best).all()
+        assert unit["response"] > unit["top_response"]
+
+
+def test_cars_were_recognised_and_are_not_any_more(attacked, context):
+    config, result = attacked
+    images = context.images("photographs")
+    model, _ = car_detector.trained_quocnet(RECIPE, images, 0, context)
+    model, _ = car_detector.detector(model, images, config.positives, config.num_negatives, context)
+    assert result.values["success"] == 1
+    assert result.values["num_attacked"] == 3
+    with torch.no_grad():
+        clean = torch.from_numpy(result.arrays["clean"]).movedim(-1, 1).float() / 255
+        assert (model(clean).argmax(1) == 1).all()
+    assert (result.arrays["margin"] > 0).all()
+    rms, mean = result.arrays["rms"], result.values["distortion"]["mean"]
+    assert mean == pytest.approx(rms.mean(), rel=1e-5)
+    from_images = np.sqrt((result.arrays["difference"].astype(float) ** 2).mean((1, 2, 3)))
+    np.testing.assert_allclose(from_images, rms, rtol=0.01)
+
+
+def test_positives_have_to_be_there(context):
+    images = context.images("photographs")
+    labels = car_detector.is_positive(images.val_labels, images, car_detector.FLOWER)
+    assert labels.sum() == 12
+    with pytest.raises(ValueError, match="has no class n02814533"):
+        car_detector.is_positive(images.val_labels, images, car_detector.CARS)
+
+
+def test_all_positives_and_some_others_are_learned_from():
+    labels = torch.tensor([0, 1, 0, 0, 1, 0])
+    rows = car_detector.training_rows(labels, 2, torch.Generator().manual_seed(0))
+    assert labels[rows].tolist() == [1, 1, 0, 0]
+
+
+def test_full_size_steps_say_why_they_were_not_taken():
+    config = replace(quocnet.CONFIGS["paper"], dataset="photographs")
+    step = quocnet.cells(config)["full-size-seed0"]
+    skipped = quocnet.full_size_steps(step, "cpu")
+    assert "needs a CUDA device with" in skipped["skipped"]
+    text = quocnet_rendering.full_size_text([make_record(cell="full-size-seed0", values=skipped)])
+    assert "was not measured: it needs a CUDA device" in text
+    steps = {"steps": [{"weights": 10, "seconds": 0.5, "memory": 2048}]}
+    record = make_record(cell="full-size-seed0", values=steps, config={"batch_size": 8})
+    assert "stage 1, 10 weights: 0.50 s, 2 GiB" in quocnet_rendering.full_size_text([record])
+    assert "this profile does not ask" in quocnet_rendering.full_size_text([make_record()])
+
+
+def test_fragments_and_values(result, attacked, tmp_path):
+    _, figure = attacked
+    records = {
+        "quocnet": make_record(
+            experiment="quocnet",
+            cell="trained-seed0",
+            config={"recipe": {"model": "quocnet-tiny", "sparsity_weight": 0.03}},
+            values=result.values,
+            arrays=result.arrays,
+        ),
+        "figure6": make_record(experiment="figure6", values=figure.values, arrays=figure.arrays),
+    }
+    for name, experiment in (("quocnet", quocnet.EXPERIMENT), ("figure6", figure6.EXPERIMENT)):
+        output = Renderer(tmp_path, name, [records[name]])
+        experiment.render([records[name]], output)
+        assert output.values
+        assert all(path.stat().st_size > 20 for path in output.written)
+    shown = (tmp_path / "quocnet" / "representations.md").read_text()
+    assert "stage 3, trained filters" in shown
+    assert "pixels, 64×64" in shown
+
+
+def test_magnification_is_round_and_keeps_the_image():
+    assert quocnet_rendering.magnification(np.full((2, 3), 0.011)) == 50
+    assert quocnet_rendering.magnification(np.full((2, 3), 0.9)) == 1

@@ -1,0 +1,39 @@
+"""The claim about QuocNet: cars that are recognised, and then no longer."""
+
+from __future__ import annotations
+
+from tutorial_pkg import paper
+from tutorial_pkg.claims.base import Claim, Records, Verdict, graded
+
+ENOUGH = 100
+"""Recognised cars."""
+
+
+def _cars(records: Records) -> Verdict:
+    values = records["figure6"][0].values
+    count, success, distortion = values["num_attacked"], values["success"], values["distortion"]
+    return Verdict(
+        graded(
+            success == 1 and count >= ENOUGH and distortion["mean"] <= paper.FIGURE5_DISTORTION,
+            success == 1,
+        ),
+        f"{values['num_recognised']} of {values['num_cars']} validation cars are recognised; of {count} attacked, "
+        f"{100 * success:.1f} % become unrecognised, at a mean distortion of {distortion['mean']:.4f} and at most "
+        f"{distortion['max']:.4f}; noise of the same length hides {100 * values['missed_under_noise']:.1f} %; rounded "
+        f"to 256 grey levels, {100 * values['success_in_8_bits']:.1f} % stay unrecognised",
+    )
+
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        "Q2",
+        "4.2",
+        "On QuocNet, cars that are recognised become unrecognised by a change too small to see.",
+        f"holds when at least {ENOUGH} recognised cars were attacked, each with success, and the mean distortion is at "
+        f"most {paper.FIGURE5_DISTORTION:.4f}, the paper's on AlexNet, as it gives none for QuocNet; in part when all "
+        "of those attacked become unrecognised",
+        ("figure6",),
+        "sections/quocnet.py",
+        _cars,
+    ),
+)

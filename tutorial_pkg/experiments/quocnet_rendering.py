@@ -1,0 +1,278 @@
+"""The figures and tables of QuocNet: training, what its features know, and cars that it no longer recognises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from tutorial_pkg.figures import SERIES, STYLE, Renderer, image_grid, percent
+from tutorial_pkg.models import QUOCNETS
+from tutorial_pkg.records import Record
+
+MAGNIFICATIONS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+NAMES = {
+    "pixels": "pixels, {}×{}",
+    "random": "{}, random filters",
+    "trained": "{}, trained filters",
+    "untied": "{}, trained with W₂ of its own",
+}
+
+
+def render(records: Sequence[Record], output: Renderer) -> None:
+    """Show the training, the table of representations, the ROC curves, filters, stimuli and the steps at full size."""
+    record = next(r for r in records if r.cell.startswith("trained"))
+    values = record.values
+    found = values["representations"]
+    _offer_values(values, output)
+    recipe = record.config["recipe"]
+    output.value("sparsity_weight", f"{recipe['sparsity_weight']:g}")
+    output.value("norm_floor", f"{QUOCNETS[recipe['model']].norm_floor:g}")
+    output.table(
+        "representations",
+        ["linear classifier on", "features", "area under ROC", "95 %", "minus pixels", "95 %", "balanced accuracy"],
+        [
+            [
+                _name(name),
+                f"{row['num_features']:,}",
+                f"{row['auc']['value']:.3f}",
+                _range(row["auc"]),
+                "–" if name == values["best_pixels"] else f"{row['auc_minus_pixels']['value']:+.3f}",
+                "–" if name == values["best_pixels"] else _range(row["auc_minus_pixels"], "+.3f"),
+                percent(row["balanced_accuracy"], 1),
+            ]
+            for name, row in found.items()
+        ],
+        caption=f"**Cars against all else**, on {values['num_val']:,} validation images of which "
+        f"{values['num_val_positive']} are cars. “Minus pixels” is the difference from the best row of pixels "
+        "on the same images, with DeLong's interval. Guessing has an area of 0.5 and a balanced accuracy of 50 %.",
+    )
+    output.figure(
+        "training",
+        training_figure(values["training"]),
+        caption="**Learning without labels, stage by stage.** Left: the share of a stage's input that its code loses, "
+        "Σ‖W₂W₁ᵀx − x‖² / Σ‖x‖². Right: the mean response of the pooling units, which the penalty makes small. A "
+        "point is the mean over a part of the steps.",
+        alt="Two panels of falling curves, one for each of the three stages",
+    )
+    output.figure(
+        "roc",
+        roc_figure(record),
+        caption="**Cars found against false alarms** on the validation images, for every threshold; dots mark the "
+        "classifiers' own, 0.",
+        alt="Two ROC curves; that of the network's last stage is above that of the pixels",
+    )
+    output.figure(
+        "filters",
+        filters_figure(record.arrays["filters"]),
+        caption="**Filters of the first stage**, a column a map. At all places they start alike and random (first "
+        "row). After training they are no longer alike: a corner of the image, its centre, the next place.",
+        alt="Four rows of small coloured filters",
+    )
+    output.figure(
+        "stimuli",
+        stimuli_figure(record),
+        caption="**What units of the last stage like best.** Left: the optimal stimulus, computed; right: the "
+        "validation images with the highest responses, best first. *Best* units were chosen on the training images, as "
+        "the best single detectors of cars; the others at random. The optimal stimulus excites a unit "
+        f"{values_ratio(values)} times as much as the best image.",
+        alt="Rows of images: a computed pattern, and photographs",
+    )
+    output.text("full_size", full_size_text(records))
+
+
+def values_ratio(values: Mapping[str, Any]) -> str:
+    """Return how much stronger the optimal stimuli are than the best images, from unit to unit."""
+    ratios = [unit["response"] / unit["top_response"] for unit in values["units"]]
+    return f"{min(ratios):.1f} to {max(ratios):.1f}"
+
+
+def full_size_text(records: Sequence[Record]) -> str:
+    """Say what steps at full size took, or why none was taken."""
+    found = [r for r in records if r.cell.startswith("full-size")]
+    if not found:
+        return "A training step at full size was not measured: this profile does not ask for it."
+    values = found[0].values
+    if "skipped" in values:
+        return f"A training step at full size was not measured: it {values['skipped']}."
+    device = found[0].provenance["device"]
+    parts = [
+        f"stage {i}, {step['weights']:,} weights: {step['seconds']:.2f} s, {step['memory'] / 1024:.0f} GiB"
+        for i, step in enumerate(values["steps"], 1)
+    ]
+    return f"A training step at full size, {found[0].config['batch_size']} images, on {device}: {'; '.join(parts)}."
+
+
+def training_figure(training: dict[str, Any]) -> Figure:
+    """Draw the two parts of the cost against the steps, a line a stage."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7.0, 2.8))
+        left, right = figure.subplots(1, 2)
+        for axis, key, label in (
+            (left, "reconstruction", "lost share of the input"),
+            (right, "sparsity", "mean pooled response"),
+        ):
+            for i, curve in enumerate(training[key]):
+                progress = (np.arange(len(curve)) + 0.5) / max(1, len(curve))
+                axis.plot(100 * progress, curve, color=SERIES[i], label=f"stage {i + 1}")
+            axis.set_xlabel("training of the stage, %")
+            axis.set_ylabel(label)
+            axis.set_ylim(bottom=0)
+        left.set_ylim(0, min(1.0, left.get_ylim()[1]))
+        right.legend()
+    return figure
+
+
+def roc_figure(record: Record) -> Figure:
+    """Draw the ROC curves of the last stage and of the best pixels."""
+    positive = record.arrays["is_positive"] == 1
+    names = (record.values["last"], record.values["best_pixels"])
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(3.9, 3.6))
+        axis = figure.subplots()
+        for i, (name, scores) in enumerate(zip(names, record.arrays["scores"], strict=True)):
+            order = np.argsort(-scores, kind="stable")
+            found = np.concatenate(([0], np.cumsum(positive[order]) / positive.sum()))
+            alarms = np.concatenate(([0], np.cumsum(~positive[order]) / (~positive).sum()))
+            area = record.values["representations"][name]["auc"]["value"]
+            axis.plot(100 * alarms, 100 * found, color=SERIES[i], label=f"{_name(name)}: {area:.3f}")
+            own = (scores > 0)[:, None] & np.stack((~positive, positive), 1)
+            rates = own.sum(0) / ((~positive).sum(), positive.sum())
+            axis.plot(*(100 * rates), "o", color=SERIES[i])
+        axis.set_xlabel("false alarms, % of other images")
+        axis.set_ylabel("found, % of the cars")
+        axis.set_aspect("equal")
+        axis.legend(loc="lower right", fontsize=8, title="area")
+    return figure
+
+
+def filters_figure(filters: np.ndarray) -> Figure:
+    """Draw the random filters and the trained ones at three places."""
+    random, trained = filters / 255.0
+    rows = [random[0], *trained]
+    labels = ["random,\nanywhere", "trained,\ncorner", "trained,\ncentre", "trained,\nnext to it"]
+    return image_grid([list(row) for row in rows], row_labels=labels, cell_inches=0.5)
+
+
+def stimuli_figure(record: Record) -> Figure:
+    """Draw a row a unit: its optimal stimulus, then the images that it likes best."""
+    arrays, units = record.arrays, record.values["units"]
+    rows = [
+        [stimulus / 255.0, *(image / 255.0 for image in images)]
+        for stimulus, images in zip(arrays["stimuli"], arrays["top_images"], strict=True)
+    ]
+    labels = [f"{unit['kind']}\narea {unit['auc']['value']:.2f}" for unit in units]
+    return image_grid(rows, row_labels=labels, cell_inches=0.68)
+
+
+def render_figure6(records: Sequence[Record], output: Renderer) -> None:
+    """Draw the images, and the distribution of the distortions."""
+    record = records[0]
+    values, arrays = record.values, record.arrays
+    factor = magnification(arrays["difference"])
+    rows = [
+        [clean / 255.0, adversarial / 255.0, np.clip(factor * difference.astype(float), 0, 1)]
+        for clean, adversarial, difference in zip(
+            arrays["clean"], arrays["adversarial"], arrays["difference"], strict=True
+        )
+    ]
+    half = (len(rows) + 1) // 2
+    pairs = [left + right for left, right in zip(rows[:half], rows[half:] + [[]] * half, strict=False)]
+    titles = [["a car", "not a car", f"change × {factor}"] * 2 for _ in pairs]
+    output.figure(
+        "images",
+        image_grid(pairs, titles=titles, cell_inches=1.05),
+        caption=f"**Figure 6.** Left: validation cars, drawn at random from those that are recognised. Middle: the "
+        f"nearest images that are not recognised. Right: the absolute difference, magnified {factor} times.",
+        alt="Photographs of cars, the same photographs imperceptibly changed, and the changes as coloured noise",
+    )
+    output.figure(
+        "distortions",
+        distortions_figure(record),
+        caption=f"**How far a car is from not being one**, for {values['num_attacked']} recognised cars. The "
+        "distortion is √(Σr²/n) for pixels from 0 to 1; the dashed line is one of 256 grey levels. The surer the "
+        "classifier, the longer the way.",
+        alt="A histogram of distortions, and distortion against the classifier's margin",
+    )
+    output.value("num_cars", f"{values['num_cars']:,}")
+    output.value("num_recognised", f"{values['num_recognised']:,}")
+    output.value("num_attacked", f"{values['num_attacked']:,}")
+    output.value("num_noises", f"{values['num_noises']}")
+    for key in ("accuracy", "false_positive_rate", "success", "success_in_8_bits", "missed_under_noise"):
+        output.value(key, percent(values[key], 1))
+    for key in ("distortion", "largest_change", "l2_norm"):
+        for name, number in values[key].items():
+            output.value(f"{key}.{name}", f"{number:.2f}" if key == "l2_norm" else f"{number:.4f}")
+    output.value("grey_levels", f"{255 * values['distortion']['mean']:.1f}")
+    output.value("seconds", f"{record.provenance['seconds']:.0f}")
+
+
+def magnification(difference: np.ndarray) -> int:
+    """Return a round factor that brings all but the largest thousandth of the differences into [0, 1]."""
+    large = float(np.quantile(difference.astype(float), 0.999))
+    return max([factor for factor in MAGNIFICATIONS if factor * large <= 1], default=1)
+
+
+def distortions_figure(record: Record) -> Figure:
+    """Draw a histogram of the distortions, and the distortion against the margin."""
+    rms, margin = record.arrays["rms"], record.arrays["margin"]
+    reached = np.isfinite(rms)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7.0, 2.8))
+        left, right = figure.subplots(1, 2)
+        left.hist(rms[reached], bins=24, color=SERIES[0])
+        left.axvline(1 / 256, color=SERIES[1], linestyle="--")
+        left.set_xlim(left=0)
+        left.set_xlabel("distortion")
+        left.set_ylabel("cars")
+        right.plot(margin[reached], rms[reached], ".", color=SERIES[0])
+        right.axhline(1 / 256, color=SERIES[1], linestyle="--")
+        right.set_xlim(left=0)
+        right.set_ylim(bottom=0)
+        right.set_xlabel("logit of car minus logit of not a car")
+        right.set_ylabel("distortion")
+    return figure
+
+
+def _offer_values(values: Mapping[str, Any], output: Renderer) -> None:
+    found = values["representations"]
+    for name, row in found.items():
+        output.value(f"{name}.auc", f"{row['auc']['value']:.3f}")
+        output.value(f"{name}.balanced_accuracy", percent(row["balanced_accuracy"], 1))
+        output.value(f"{name}.accuracy", percent(row["accuracy"], 1))
+        output.value(f"{name}.recall", percent(row["recall"], 1))
+        output.value(f"{name}.false_positive_rate", percent(row["false_positive_rate"], 1))
+    pairs = {"last": values["last"], "pixels": values["best_pixels"]}
+    for short, name in pairs.items():
+        row = found[name]
+        for key in ("balanced_accuracy", "accuracy", "recall", "false_positive_rate"):
+            output.value(f"{short}.{key}", percent(row[key], 1))
+        output.value(f"{short}.auc", f"{row['auc']['value']:.3f}")
+        output.value(f"{short}.num_features", f"{row['num_features']:,}")
+    for other in ("pixels", "random"):
+        gap = found[values["last"]][f"auc_minus_{other}"]
+        output.value(f"gain_over_{other}", f"{gap['value']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}]")
+    for key in ("num_weights", "num_train", "num_train_positive", "num_fitted", "num_val", "num_val_positive"):
+        output.value(key, f"{values[key]:,}")
+    output.value("num_fitted_negative", f"{values['num_fitted'] - values['num_train_positive']:,}")
+    output.value("majority", percent(1 - values["num_val_positive"] / values["num_val"], 0))
+    training = values["training"]
+    output.value("seconds", f"{sum(training['seconds']):.0f}")
+    output.value("minutes", f"{sum(training['seconds']) / 60:.0f}")
+    for i, curve in enumerate(training["reconstruction"], 1):
+        output.value(f"lost.{i}", percent(curve[-1], 1) if curve else "–")
+    best = [unit["auc"]["value"] for unit in values["units"] if unit["kind"] == "best"]
+    output.value("best_unit.auc", f"{best[0]:.3f}")
+
+
+def _name(representation: str) -> str:
+    kind, _, rest = representation.partition("-")
+    where = rest.replace("stage", "stage ")
+    return NAMES[kind].format(where, where)
+
+
+def _range(interval: dict[str, float], form: str = ".3f") -> str:
+    return f"[{interval['low']:{form}}, {interval['high']:{form}}]"
