@@ -14,7 +14,7 @@ from tutorial_pkg.experiments import EXPERIMENTS
 
 EXPECTED = {
     *("U1", "U2", "U3", "U4", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "T1", "T2", "T3", "T4", "T5", "T6", "T7"),
-    *("A1", "A2", "A3", "A4", "S1", "S2", "S3", "S4", "S5", "Q1", "Q2", "D1"),
+    *("A1", "A2", "A3", "A4", "S1", "S2", "S3", "S4", "S5", "Q1", "Q2", "D1", "O1"),
 }
 BY_ID = {claim.id: claim for claim in CLAIMS}
 

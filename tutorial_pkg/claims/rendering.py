@@ -23,6 +23,7 @@ SECTIONS = {
     "S": "Spectral analysis (§4.3)",
     "Q": "Natural images (§4.2)",
     "D": "Discussion (§5)",
+    "O": "Open questions (reviews)",
 }
 
 
@@ -74,7 +75,9 @@ def _entry(claim: Claim, records: Records) -> str:
         f'<p class="verdict {kind}" markdown="span">**{MARKS[verdict.status]}** {verdict.numbers}.</p>',
         "",
         f"- *Decided by:* {claim.decided_by}.",
-        f"- *In the paper:* section {claim.section}.",
+        f"- *In the paper:* section {claim.section}."
+        if claim.section[0].isdigit()
+        else "- *From:* the reviews of the paper.",
     ]
     if claim.page:
         lines.append(

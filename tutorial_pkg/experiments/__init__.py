@@ -4,14 +4,19 @@ To add an experiment: write its module with an `EXPERIMENT`, add it here, show i
 """
 
 from tutorial_pkg.experiments import (
+    adversarial_robustness,
+    adversarial_search,
+    adversarial_training,
     alexnet,
     conventions,
     figure5,
+    figure6,
     figure7,
     figures1_2,
     figures3_4,
     kernel_machine,
     layer_gains,
+    quocnet,
     spectral_checks,
     table1,
     table2,
@@ -20,6 +25,7 @@ from tutorial_pkg.experiments import (
     tables3_4,
     transfer_curve,
     units,
+    unstable_directions,
 )
 from tutorial_pkg.experiments.base import PROFILES, Context, Experiment, Result, run_cell
 
@@ -38,10 +44,16 @@ EXPERIMENTS: dict[str, Experiment] = {
         layer_gains,
         kernel_machine,
         spectral_checks,
+        adversarial_search,
+        adversarial_training,
+        adversarial_robustness,
+        unstable_directions,
         alexnet,
         figures3_4,
         figure5,
         table5_trained,
+        quocnet,
+        figure6,
     )
 }
 

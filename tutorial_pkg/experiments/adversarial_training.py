@@ -159,7 +159,7 @@ def _draw(records: Sequence[Record], ordered: Sequence[str]) -> Figure:
 
 
 CONFIGS = {
-    "quick": Config(dataset="digits", num_seeds=2, epochs=1),
+    "quick": Config(dataset="digits", num_seeds=1, epochs=30),
     "laptop": Config(),
 }
 CONFIGS["paper"] = replace(CONFIGS["laptop"], num_seeds=10, epochs=300)

@@ -1,0 +1,111 @@
+"""The ways of training are chosen on held-out images, compared over seeds, and judged from records."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from tests.test_records import make_record
+from tutorial_pkg.adversarial_training.recipes import CANDIDATES, CHOSEN
+from tutorial_pkg.claims import CLAIMS, judge
+from tutorial_pkg.experiments import EXPERIMENTS
+from tutorial_pkg.experiments.adversarial_search import best_candidates, hold_out
+from tutorial_pkg.experiments.adversarial_training import WAYS, difference, recipes, test_errors
+from tutorial_pkg.records import read_record, record_path
+
+test_errors.__test__ = False  # a function of the experiment, which pytest would collect
+BY_ID = {claim.id: claim for claim in CLAIMS}
+
+
+def seeds(way, errors):
+    return [
+        make_record(
+            experiment="adversarial_training",
+            profile="laptop",
+            config={"way": way, "seed": seed},
+            values={"test_error": error / 100, "train_error": 0.0},
+        )
+        for seed, error in enumerate(errors)
+    ]
+
+
+def results(**errors):
+    given = dict.fromkeys(WAYS, 1.5) | {name.replace("_", " "): error for name, error in errors.items()}
+    spread = np.array([-0.02, -0.01, 0.0, 0.01, 0.02])
+    return {"adversarial_training": [r for way, error in given.items() for r in seeds(way, error + spread)]}
+
+
+def test_held_out_images_are_nobody_s_training_images(digits):
+    numbers = torch.arange(len(digits.train_labels)).float()
+    indexed = replace(digits, train_inputs=numbers.reshape(-1, 1, 1, 1).expand(digits.train_inputs.shape))
+    kept, held_out = hold_out(indexed, 200)
+    assert len(held_out.train_labels) == 200
+    together = torch.cat([kept.train_inputs, held_out.train_inputs])[:, 0, 0, 0]
+    assert torch.equal(together.sort().values, numbers)
+    again, _ = hold_out(indexed, 200)
+    assert torch.equal(again.train_inputs, kept.train_inputs)
+
+
+def test_the_recipes_used_are_the_ones_the_search_found_best(repository):
+    experiment = EXPERIMENTS["adversarial_search"]
+    records = []
+    for cell in experiment.cells(experiment.configs["laptop"]):
+        path = record_path(repository / "results", "laptop", "adversarial_search", cell)
+        if not path.exists():
+            pytest.skip(f"the committed search lacks {cell}")
+        records.append(read_record(path))
+    assert best_candidates(records) == CHOSEN
+
+
+def test_every_way_has_a_chosen_candidate_at_one_budget():
+    assert set(CHOSEN) == set(CANDIDATES) == set(WAYS)
+    chosen = recipes(epochs=7)
+    assert {r.epochs for r in chosen.values()} == {7}
+    assert len({(r.model, r.batch_size, r.learning_rate) for r in chosen.values()}) == 1
+    assert not chosen["weight decay"].pools
+    assert not chosen["dropout"].pools
+    assert {pool.layer for pool in chosen["all"].pools} == {"input", "hidden1", "hidden2"}
+
+
+def test_differences_are_welch_s():
+    records = seeds("input", [1.1, 1.2, 1.3]) + seeds("shift", [1.6, 1.5, 1.9, 1.4])
+    mean, low, high = difference(records, "input", "shift")
+    assert mean == pytest.approx(1.2 - 1.6)
+    standard_error = np.sqrt(np.var([1.1, 1.2, 1.3], ddof=1) / 3 + np.var([1.6, 1.5, 1.9, 1.4], ddof=1) / 4)
+    degrees = stats.ttest_ind([1.1, 1.2, 1.3], [1.6, 1.5, 1.9, 1.4], equal_var=False).df
+    assert high - mean == pytest.approx(stats.t.ppf(0.975, degrees) * standard_error)
+    assert mean - low == pytest.approx(high - mean)
+
+
+def test_one_seed_gives_no_interval():
+    _, low, high = difference(seeds("input", [1.1]) + seeds("shift", [1.2]), "input", "shift")
+    assert (low, high) == (-np.inf, np.inf)
+
+
+@pytest.mark.parametrize(
+    ("claim", "errors", "status"),
+    [
+        ("A1", {"all": 1.1}, "holds"),
+        ("A1", {"all": 1.4, "input": 1.1}, "holds in part"),
+        ("A1", {}, "does not hold"),
+        ("A2", {"weight_decay": 1.6, "dropout": 1.3}, "holds"),
+        ("A2", {"weight_decay": 1.7, "dropout": 1.3}, "holds in part"),
+        ("A2", {"weight_decay": 1.8, "dropout": 1.6}, "does not hold"),
+        ("A3", {"input": 1.5, "hidden_1": 1.2, "hidden_2": 1.1}, "holds"),
+        ("A3", {"input": 1.5, "hidden_1": 1.2, "hidden_2": 1.5}, "holds in part"),
+        ("A3", {"input": 1.1}, "does not hold"),
+        ("A4", {"input": 1.1}, "holds"),
+        ("A4", {"input": 1.1, "shift": 0.9}, "holds in part"),
+        ("A4", {"input": 1.6}, "does not hold"),
+    ],
+)
+def test_verdicts_follow_the_errors(claim, errors, status):
+    assert judge(BY_ID[claim], results(**errors)).status == status
+
+
+def test_four_seeds_are_not_enough_for_the_first_claim():
+    found = results(all=1.0)
+    found["adversarial_training"] = [r for r in found["adversarial_training"] if r.config["seed"] < 4]
+    assert judge(BY_ID["A1"], found).status != "holds"
