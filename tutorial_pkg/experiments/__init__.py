@@ -4,6 +4,7 @@ To add an experiment: write its module with an `EXPERIMENT`, add it here, show i
 """
 
 from tutorial_pkg.experiments import (
+    adversarial_ablation,
     adversarial_robustness,
     adversarial_search,
     adversarial_training,
@@ -46,6 +47,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         spectral_checks,
         adversarial_search,
         adversarial_training,
+        adversarial_ablation,
         adversarial_robustness,
         unstable_directions,
         alexnet,

@@ -35,7 +35,7 @@ class Config:
     dataset: str = "mnist"
     num_images: int = 300
     num_networks: int = 3
-    epochs: int = 100
+    epochs: int = 200
     conv_epochs: int = 5
     seed: int = 0
 
@@ -54,7 +54,7 @@ class CellConfig:
 
 def cells(config: Config) -> dict[str, CellConfig]:
     """Return the one cell: pairs of networks are what is compared."""
-    connected = recipes(config.epochs)["weight decay"]
+    connected = recipes(("weight decay",), config.epochs)["weight decay"]
     convolutional = SgdRecipe("conv", epochs=config.conv_epochs)
     return {
         f"seed{config.seed}": CellConfig(
@@ -160,7 +160,7 @@ CONFIGS = {
     "quick": Config(dataset="digits", num_images=12, num_networks=2, epochs=30, conv_epochs=1),
     "laptop": Config(),
 }
-CONFIGS["paper"] = replace(CONFIGS["laptop"], num_images=2000, num_networks=5, epochs=300)
+CONFIGS["paper"] = replace(CONFIGS["laptop"], num_images=2000, num_networks=5, epochs=400)
 
 EXPERIMENT = Experiment(
     name="unstable_directions",
