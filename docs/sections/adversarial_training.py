@@ -74,30 +74,43 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 # --8<-- "adversarial_training/seeds.md"
 #
 # The test error minus that of weight decay alone, in points, with a 95 % interval over the
-# {{ adversarial_training.num_seeds }} seeds:
+# {{ adversarial_training.num_seeds }} seeds: {{ adversarial_training.input.minus_weight_decay }} for the pool of images,
+# {{ adversarial_training.dropout.minus_weight_decay }} for dropout.
 #
-# | examples from | difference |
-# | --- | --- |
-# | dropout instead | {{ adversarial_training.dropout.minus_weight_decay }} |
-# | the input | {{ adversarial_training.input.minus_weight_decay }} |
-# | hidden layer 1 | {{ adversarial_training.hidden_1.minus_weight_decay }} |
-# | hidden layer 2 | {{ adversarial_training.hidden_2.minus_weight_decay }} |
-# | all three | {{ adversarial_training.all.minus_weight_decay }} |
-# | Gaussian noise instead | {{ adversarial_training.noise.minus_weight_decay }} |
-# | shifts by a pixel instead | {{ adversarial_training.shift.minus_weight_decay }} |
+# The pool of images gives {{ adversarial_training.input.test_error }} %; the paper says below
+# {{ adversarial_training.paper.input }} %, for pools of all layers together. Those we compare next.
 #
-# **The input's pool** gives {{ adversarial_training.input.test_error }} %; the paper says below
-# {{ adversarial_training.paper.all }} % for all pools together.
+# ## Which layer's examples help?
+#
+# Every way of training at one smaller budget, {{ adversarial_ablation.epochs }} epochs and
+# {{ adversarial_ablation.num_seeds }} seeds. Long training changes the errors; what it costs to compare
+# {{ adversarial_training.epochs }} epochs of everything is left to a GPU.
+#
+# --8<-- "adversarial_ablation/errors.md"
+#
+# --8<-- "adversarial_ablation/seeds.md"
+#
+# Minus weight decay alone, and minus the pool of images, in points with 95 % intervals:
+#
+# | examples from | minus weight decay | minus the pool of images |
+# | --- | --- | --- |
+# | the input | {{ adversarial_ablation.input.minus_weight_decay }} | |
+# | hidden layer 1 | {{ adversarial_ablation.hidden_1.minus_weight_decay }} | {{ adversarial_ablation.hidden_1.minus_input }} |
+# | hidden layer 2 | {{ adversarial_ablation.hidden_2.minus_weight_decay }} | {{ adversarial_ablation.hidden_2.minus_input }} |
+# | all three | {{ adversarial_ablation.all.minus_weight_decay }} | {{ adversarial_ablation.all.minus_input }} |
+# | Gaussian noise instead | {{ adversarial_ablation.noise.minus_weight_decay }} | {{ adversarial_ablation.noise.minus_input }} |
+# | shifts by a pixel instead | {{ adversarial_ablation.shift.minus_weight_decay }} | {{ adversarial_ablation.shift.minus_input }} |
 #
 # **Are the higher layers more useful?** Not here. A point of a hidden layer can be far from anything that an image
-# produces, and the shortest way to a boundary through a layer of saturated units leads to such points. Trained to hold
-# them, the layers above grow flat around the features of the images; to keep the clean images apart nevertheless, the
-# layers below push their features further into saturation. They can: nothing asks them to be smooth. The training error
-# falls and the test error rises. Letting the examples train the layers below as well does not change that, see the
-# table of what was tried.
+# produces, and the shortest way to a boundary through a layer of saturated units leads to such points. Our explanation,
+# which the training errors support: trained to hold them, the layers above grow flat around the features of the images;
+# to keep the clean images apart nevertheless, the layers below push their features further into saturation, and nothing
+# asks them to be smooth. Letting the examples train the layers below as well does not help, see the table of what was
+# tried.
 #
-# **Deformations** ask the network nothing. The paper calls them statistically inefficient beside adversarial examples, a
-# small set of changes that are highly correlated. Noise and shifts by a pixel, at the same budget, are the last two rows.
+# **Deformations** ask the network nothing. The paper calls them statistically inefficient beside adversarial examples: a
+# small set of changes, the same for every image. A shift by a pixel, however, is a change that we *know* to leave the
+# class alone, which is more than can be said of noise.
 #
 # ## Size, age and distance of a pool
 #
@@ -125,7 +138,7 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 # ## Differences from the paper
 #
 # 1. **The optimiser.** The paper does not name the one it used here. Ours is Adam with a rate that falls to zero, 250
-#    images a step, {{ adversarial_training.epochs }} epochs for every way of training.
+#    images a step, and as many epochs for every way of training in a table.
 # 2. **How examples are made.** The paper uses its box-constrained L-BFGS. Our tables use one first-order step to the
 #    boundary, stretched, so that a pool can be replaced before every step; the comparison is above, and
 #    `source="minimum_distortion"` is the library's default.

@@ -44,7 +44,7 @@ def _below(records: Records) -> Verdict:
     target = paper.ADVERSARIAL_TRAINING["pools"]
     errors = test_errors(found, "input")
     return Verdict(
-        graded(len(errors) >= ENOUGH and errors.mean() <= target, bool((errors <= target).any())),
+        graded(len(errors) >= ENOUGH and float(errors.mean()) <= target, bool((errors <= target).any())),
         f"mean test error over {len(errors)} seeds with a pool of images {mean_sd(list(errors))} %, the best "
         f"{errors.min():.2f} % and the worst {errors.max():.2f} %",
     )
