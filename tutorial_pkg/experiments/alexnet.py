@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -121,7 +122,7 @@ def _dashes(sizes: Sequence[int]) -> str:
     return "-".join(map(str, sizes))
 
 
-def _curves(training: dict[str, list[float]]) -> Figure:
+def _curves(training: Mapping[str, Any]) -> Figure:
     epochs = np.arange(1, len(training["train_loss"]) + 1)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(6.6, 2.9))

@@ -54,12 +54,12 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         )
     for layer, record in by_layer.items():
         if record.arrays and layer != SHOWN:
-            for kind, word in (("units", "Units"), ("uniform", "Random directions")):
+            for kind, title in (("units", "Units"), ("uniform", "Random directions")):
                 output.figure(
                     f"{layer}-{kind}",
                     _grid(record, kind),
-                    caption=f"**{word}, {LAYERS[layer]}.**{_classes(record, kind)}",
-                    alt=f"Rows of photographs that excite {word.lower()} of the layer {layer} most",
+                    caption=f"**{title}, {LAYERS[layer]}.**{_classes(record, kind)}",
+                    alt=f"Rows of photographs that excite {title.lower()} of the layer {layer} most",
                 )
     output.figure(
         "effects",

@@ -82,7 +82,7 @@ def alexnet(config: AlexNetConfig) -> LayeredModel:
         config: the sizes; `AlexNetConfig()` are the original's.
 
     Departs from the original: He's initial weights and zero biases in place of a standard deviation of 0.01 and
-    biases of 1, which let it learn in a tenth of the epochs.
+    biases of 1.
 
     Example:
         >>> with torch.device("meta"):

@@ -36,9 +36,10 @@ def load_pretrained_alexnet() -> LayeredModel:
 
 def as_layered(network: nn.Module) -> LayeredModel:
     """Return torchvision's AlexNet as a chain of named layers that share its modules."""
-    features, classifier = network.features, network.classifier
+    features, classifier, average = network.features, network.classifier, network.avgpool
     assert isinstance(features, nn.Sequential)
     assert isinstance(classifier, nn.Sequential)
+    assert isinstance(average, nn.Module)
     return LayeredModel(
         {
             "normalise": Normalise(),
@@ -49,7 +50,7 @@ def as_layered(network: nn.Module) -> LayeredModel:
             "conv3": features[6:8],
             "conv4": features[8:10],
             "conv5": features[10:12],
-            "pool5": nn.Sequential(features[12], network.avgpool),
+            "pool5": nn.Sequential(features[12], average),
             "dropout1": classifier[0],
             "fc1": nn.Sequential(nn.Flatten(), *classifier[1:3]),
             "dropout2": classifier[3],
