@@ -103,6 +103,10 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 #
 # --8<-- "quocnet/filters.md"
 #
+# They are not yet the edges and blobs that such costs are known for. A convolution learns one filter from every patch of
+# every image; here each place learns its own, from {{ quocnet.num_patches }} patches, and most of the noise it started from
+# is still there.
+#
 # ## Does it know about cars?
 #
 # Five of the classes are cars: beach wagon, convertible, limousine, police van and sports car. A classifier learns from
@@ -120,14 +124,16 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 #   accuracy of {{ quocnet.last.accuracy }} on these images, where always saying no would give
 #   {{ quocnet.majority }}; the balanced accuracy, {{ quocnet.last.balanced_accuracy }}, is the fairer number.
 # - **What learning adds.** Random filters in the same stages go most of the way, as
-#   [Saxe et al. (2011)](../references.md#saxe2011) found: {{ quocnet.random-stage3.auc }}. Learning adds
-#   {{ quocnet.gain_over_random }}.
-# - **What depth adds.** For this classifier, nothing: the first stage alone reaches {{ quocnet.trained-stage1.auc }},
-#   the second {{ quocnet.trained-stage2.auc }}. Each stage pools, and throws away what the cost did not ask it to keep.
-#   The paper uses the last one, and so does Figure 6.
-# - **What tying adds.** With a $W_2$ of its own, as in Le et al.'s formula, the last stage falls to
-#   {{ quocnet.untied-stage3.auc }}. $W_2$ can then undo whatever $W_1$ does, and the features that reconstruct best are loud
-#   where the images vary least.
+#   [Saxe et al. (2011)](../references.md#saxe2011) found. From random to learned filters the area changes from
+#   {{ quocnet.random-stage1.auc }} to {{ quocnet.trained-stage1.auc }} in the first stage, from
+#   {{ quocnet.random-stage2.auc }} to {{ quocnet.trained-stage2.auc }} in the second and from
+#   {{ quocnet.random-stage3.auc }} to {{ quocnet.trained-stage3.auc }} in the last. That last difference is
+#   {{ quocnet.gain_over_random }}, {{ quocnet.gain_over_random.verdict }}. So the *architecture* beats pixels here; that
+#   learning helps it in the last stage is not shown.
+# - **What depth adds.** {{ quocnet.best_stage }} is the best of the three, with {{ quocnet.best_stage.auc }}. Each stage
+#   pools, and throws away what the cost did not ask it to keep. The paper uses the last one, and so does Figure 6.
+# - **What tying adds.** With a $W_2$ of its own, as in Le et al. (2012), the last stage has {{ quocnet.untied-stage3.auc }}.
+#   $W_2$ can then undo whatever $W_1$ does, and features may be loud where images vary least.
 #
 # ## What units like
 #
@@ -136,8 +142,9 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 #
 # --8<-- "quocnet/stimuli.md"
 #
-# The image that a unit likes best is not among the photographs, and does not look like one. Le et al. saw a face. What
-# follows below is the same search, started from a car.
+# The image that a unit likes best is not among the photographs, and does not look like one; Le et al. saw a face, from a
+# network that had seen ten million images. That so little of a photograph is needed to excite a unit is a first hint at
+# what follows, which is the same kind of search, started from a car.
 #
 # ## Figure 6: cars that are no longer recognised
 #
@@ -151,9 +158,9 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 #
 # The mean distortion is {{ figure6.distortion.mean }}, or {{ figure6.grey_levels }} of 255 grey levels; nine of ten are between
 # {{ figure6.distortion.q05 }} and {{ figure6.distortion.q95 }}. Noise of the same length, {{ figure6.num_noises }} times for
-# each car, hides {{ figure6.missed_under_noise }} of them. The changes are so small that they hardly survive being saved: with
-# pixels rounded to 256 levels, {{ figure6.success_in_8_bits }} of the images are still unrecognised, because the nearest
-# point is on the boundary, and rounding goes either way from there.
+# each car, hides {{ figure6.missed_under_noise }} of them. The changes are so small that they may not survive being saved:
+# the nearest point is on the boundary, and with pixels rounded to 256 levels {{ figure6.success_in_8_bits.1 }} of the images
+# are still unrecognised. With perturbations twice as long it is {{ figure6.success_in_8_bits.2 }}.
 #
 # ## At full size
 #
@@ -176,18 +183,20 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 #    are cars, so there are more of these than in videos.
 # 3. **Stage by stage.** Le et al. train all stages together, on the sum of their costs, with asynchronous gradient descent on
 #    a thousand machines; we train one stage after the other, with Adam.
-# 4. **Tied weights.** Our $W_2$ is $W_1$, as in [Le et al. (2011)](../references.md#le2011). The row above says what that is
+# 4. **Little training.** {{ quocnet.steps }} steps of {{ quocnet.batch_size }} images for each stage, on one core; a thousand
+#    machines trained theirs for three days.
+# 5. **Tied weights.** Our $W_2$ is $W_1$, as in [Le et al. (2011)](../references.md#le2011). The row above says what that is
 #    worth. λ is {{ quocnet.sparsity_weight }} instead of 0.1.
-# 5. **Where training starts.** All places start from the same random filters, and training parts them. If they start apart,
+# 6. **Where training starts.** All places start from the same random filters, and training parts them. If they start apart,
 #    pooling mixes filters that have nothing to do with each other; in an early trial, with fewer maps, the last stage was
 #    then hardly better than guessing.
-# 6. **The pixels** are normalised by their local contrast before the first stage, with a floor of
+# 7. **The pixels** are normalised by their local contrast before the first stage, with a floor of
 #    $c$ = {{ quocnet.norm_floor }} there and in the stages (0.01 in Le et al.).
-# 7. **How the sizes were chosen.** Receptive fields, maps, pooling, λ and the learning rate were tried on training images,
+# 8. **How the sizes were chosen.** Receptive fields, maps, pooling, λ and the learning rate were tried on training images,
 #    some of which were held out, with shorter runs. The validation images were looked at once.
-# 8. **The car classifier.** The paper says "a binary car classifier was trained on top of the last layer features without
+# 9. **The car classifier.** The paper says "a binary car classifier was trained on top of the last layer features without
 #    fine-tuning", and nothing else. Which cars, which classifier and which threshold are our choice.
-# 9. **The attack** ends on the boundary, at the nearest point found. The paper's search ends a little beyond it.
+# 10. **The attack** ends on the boundary, at the nearest point found. The paper's search ends a little beyond it.
 #
 # ## What later work found
 #

@@ -16,7 +16,7 @@ def figure6(**values):
         "success": 1.0,
         "distortion": {"mean": 0.002, "max": 0.006},
         "missed_under_noise": 0.01,
-        "success_in_8_bits": 0.5,
+        "success_in_8_bits": {"1": 0.5, "2": 1.0},
     }
     return {"figure6": [make_record(experiment="figure6", profile="laptop", values={**defaults, **values})]}
 

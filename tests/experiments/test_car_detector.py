@@ -1,6 +1,7 @@
 """QuocNet's experiments: what a record says is what a stranger would measure."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from tutorial_pkg.data import load_photographs
 from tutorial_pkg.experiments import Context, car_detector, figure6, quocnet, quocnet_rendering
 from tutorial_pkg.figures import Renderer
 from tutorial_pkg.roc import auc
+from tutorial_pkg.stimulus import optimal_stimuli
 from tutorial_pkg.training import TicaRecipe
 
 RECIPE = TicaRecipe("quocnet-tiny", steps=3, batch_size=10)
@@ -27,12 +29,14 @@ def context(tmp_path_factory):
 def result(context):
     config = replace(quocnet.CONFIGS["quick"], recipe=RECIPE, num_negatives=40, num_units=1, num_images=3)
     (cell,) = quocnet.cells(config).values()
-    return quocnet.run(cell, context)
+    with pytest.MonkeyPatch.context() as patch:  # the search is tested elsewhere
+        patch.setattr(quocnet, "optimal_stimuli", partial(optimal_stimuli, num_starts=1, max_iter=20))
+        return quocnet.run(cell, context)
 
 
 @pytest.fixture(scope="module")
 def attacked(context):
-    config = replace(figure6.CONFIGS["quick"], recipe=RECIPE, num_negatives=40, num_attacked=3)
+    config = replace(figure6.CONFIGS["quick"], recipe=RECIPE, num_negatives=40, num_attacked=3, max_iter=20)
     return config, figure6.run(config, context)
 
 
@@ -107,7 +111,7 @@ def test_fragments_and_values(result, attacked, tmp_path):
         "quocnet": make_record(
             experiment="quocnet",
             cell="trained-seed0",
-            config={"recipe": {"model": "quocnet-tiny", "sparsity_weight": 0.03}},
+            config={"recipe": asdict(RECIPE)},
             values=result.values,
             arrays=result.arrays,
         ),

@@ -20,7 +20,8 @@ def _cars(records: Records) -> Verdict:
         f"{values['num_recognised']} of {values['num_cars']} validation cars are recognised; of {count} attacked, "
         f"{100 * success:.1f} % become unrecognised, at a mean distortion of {distortion['mean']:.4f} and at most "
         f"{distortion['max']:.4f}; noise of the same length hides {100 * values['missed_under_noise']:.1f} %; rounded "
-        f"to 256 grey levels, {100 * values['success_in_8_bits']:.1f} % stay unrecognised",
+        f"to 256 grey levels, {100 * values['success_in_8_bits']['1']:.1f} % stay unrecognised, made twice as "
+        f"long {100 * values['success_in_8_bits']['2']:.1f} %",
     )
 
 

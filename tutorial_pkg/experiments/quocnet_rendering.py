@@ -30,6 +30,9 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     _offer_values(values, output)
     recipe = record.config["recipe"]
     output.value("sparsity_weight", f"{recipe['sparsity_weight']:g}")
+    output.value("steps", f"{recipe['steps']:,}")
+    output.value("batch_size", f"{recipe['batch_size']:,}")
+    output.value("num_patches", f"{recipe['steps'] * recipe['batch_size']:,}")
     output.value("norm_floor", f"{QUOCNETS[recipe['model']].norm_floor:g}")
     output.table(
         "representations",
@@ -54,8 +57,8 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         "training",
         training_figure(values["training"]),
         caption="**Learning without labels, stage by stage.** Left: the share of a stage's input that its code loses, "
-        "Σ‖W₂W₁ᵀx − x‖² / Σ‖x‖². Right: the mean response of the pooling units, which the penalty makes small. A "
-        "point is the mean over a part of the steps.",
+        "Σ‖W₂W₁ᵀx − x‖² / Σ‖x‖². Right: the mean response of the pooling units, which the penalty holds down; it may "
+        "rise while the reconstruction improves. A point is the mean over a part of the steps.",
         alt="Two panels of falling curves, one for each of the three stages",
     )
     output.figure(
@@ -201,8 +204,10 @@ def render_figure6(records: Sequence[Record], output: Renderer) -> None:
     output.value("num_recognised", f"{values['num_recognised']:,}")
     output.value("num_attacked", f"{values['num_attacked']:,}")
     output.value("num_noises", f"{values['num_noises']}")
-    for key in ("accuracy", "false_positive_rate", "success", "success_in_8_bits", "missed_under_noise"):
+    for key in ("accuracy", "false_positive_rate", "success", "missed_under_noise"):
         output.value(key, percent(values[key], 1))
+    for factor, share in values["success_in_8_bits"].items():
+        output.value(f"success_in_8_bits.{factor}", percent(share, 1))
     for key in ("distortion", "largest_change", "l2_norm"):
         for name, number in values[key].items():
             output.value(f"{key}.{name}", f"{number:.2f}" if key == "l2_norm" else f"{number:.4f}")
@@ -255,6 +260,12 @@ def _offer_values(values: Mapping[str, Any], output: Renderer) -> None:
     for other in ("pixels", "random"):
         gap = found[values["last"]][f"auc_minus_{other}"]
         output.value(f"gain_over_{other}", f"{gap['value']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}]")
+        word = "a gain" if gap["low"] > 0 else "a loss" if gap["high"] < 0 else "which may be chance"
+        output.value(f"gain_over_{other}.verdict", word)
+    stages = {name: row["auc"]["value"] for name, row in found.items() if name.startswith("trained")}
+    best_stage = max(stages, key=stages.__getitem__)
+    output.value("best_stage", best_stage.removeprefix("trained-").replace("stage", "Stage "))
+    output.value("best_stage.auc", f"{stages[best_stage]:.3f}")
     for key in ("num_weights", "num_train", "num_train_positive", "num_fitted", "num_val", "num_val_positive"):
         output.value(key, f"{values[key]:,}")
     output.value("num_fitted_negative", f"{values['num_fitted'] - values['num_train_positive']:,}")
@@ -264,8 +275,8 @@ def _offer_values(values: Mapping[str, Any], output: Renderer) -> None:
     output.value("minutes", f"{sum(training['seconds']) / 60:.0f}")
     for i, curve in enumerate(training["reconstruction"], 1):
         output.value(f"lost.{i}", percent(curve[-1], 1) if curve else "–")
-    best = [unit["auc"]["value"] for unit in values["units"] if unit["kind"] == "best"]
-    output.value("best_unit.auc", f"{best[0]:.3f}")
+    best_units = [unit["auc"]["value"] for unit in values["units"] if unit["kind"] == "best"]
+    output.value("best_unit.auc", f"{best_units[0]:.3f}")
 
 
 def _name(representation: str) -> str:
