@@ -73,3 +73,25 @@ def test_scaling_has_a_panel_for_each_quantity(results, tmp_path):
     assert "| classes | 100 | 100 | 9 | 5 |" in text
     assert text.count("<svg") == 1
     assert len(scaling_figure(points).axes) == 2
+
+
+def test_pools_have_a_row_for_each_layer_and_source(results, tmp_path):
+    rows = [
+        {"layer": layer, "source": source, "examples_per_second": 1234.5}
+        for layer in ("input", "hidden1")
+        for source in ("minimum_distortion", "linearised")
+    ]
+    pools = {
+        "device": "CPU",
+        "seconds": "processor",
+        "versions": {"torch": "2"},
+        "num_examples": 8,
+        "clean_images_per_second": 9876.0,
+        "refreshes": rows,
+    }
+    (results / "benchmark" / "pools.json").write_text(json.dumps(pools))
+    write_performance(tmp_path / "out", results)
+    text = (tmp_path / "out" / "performance" / "pools.md").read_text()
+    assert text.count("| 1,234 |") == 4
+    assert "minimum distortion" in text
+    assert "9,876 clean images a second" in text

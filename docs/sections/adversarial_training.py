@@ -39,8 +39,8 @@ from tutorial_pkg.data import load_digits
 from tutorial_pkg.metrics import error_rate
 
 digits = load_digits()
-pool = PoolRecipe("input", capacity=300, replaced=0.2, period=10, stretch=1.5, max_norm=2.0)
-plain = AdversarialRecipe(epochs=60, batch_size=100, weight_decay=3e-5)
+pool = PoolRecipe("input", capacity=200, replaced=0.2, period=40, stretch=1.5, max_norm=2.0)
+plain = AdversarialRecipe(epochs=30, batch_size=50, learning_rate=1e-2, weight_decay=3e-5)
 inputs, labels = digits.test_inputs[:100], digits.test_labels[:100]
 
 for name, pools in (("without a pool", ()), ("with a pool", (pool,))):

@@ -43,7 +43,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
 
 CONFIGS = {
     "quick": Config(dataset="digits", ways=WAYS, num_seeds=1, epochs=30),
-    "laptop": Config(ways=WAYS, epochs=60),
+    "laptop": Config(ways=WAYS, epochs=40),
 }
 CONFIGS["paper"] = replace(CONFIGS["laptop"], num_seeds=10, epochs=400)
 
