@@ -158,9 +158,10 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 #
 # The mean distortion is {{ figure6.distortion.mean }}, or {{ figure6.grey_levels }} of 255 grey levels; nine of ten are between
 # {{ figure6.distortion.q05 }} and {{ figure6.distortion.q95 }}. Noise of the same length, {{ figure6.num_noises }} times for
-# each car, hides {{ figure6.missed_under_noise }} of them. The changes are so small that they may not survive being saved:
-# the nearest point is on the boundary, and with pixels rounded to 256 levels {{ figure6.success_in_8_bits.1 }} of the images
-# are still unrecognised. With perturbations twice as long it is {{ figure6.success_in_8_bits.2 }}.
+# each car, hides {{ figure6.missed_under_noise }} of them. The changes are so small that they do not survive being saved:
+# rounded to whole grey levels, {{ figure6.success_in_8_bits.1 }} of the images are still unrecognised. The nearest point is on
+# the boundary, and a little further in there is room: with perturbations 1.5 times as long it is
+# {{ figure6.success_in_8_bits.1.5 }}, with twice as long ones {{ figure6.success_in_8_bits.2 }}.
 #
 # ## At full size
 #

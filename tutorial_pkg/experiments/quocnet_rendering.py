@@ -175,28 +175,27 @@ def render_figure6(records: Sequence[Record], output: Renderer) -> None:
     """Draw the images, and the distribution of the distortions."""
     record = records[0]
     values, arrays = record.values, record.arrays
-    factor = magnification(arrays["difference"])
-    rows = [
+    factors = [magnification(difference) for difference in arrays["difference"]]
+    triples = [
         [clean / 255.0, adversarial / 255.0, np.clip(factor * difference.astype(float), 0, 1)]
-        for clean, adversarial, difference in zip(
-            arrays["clean"], arrays["adversarial"], arrays["difference"], strict=True
+        for clean, adversarial, difference, factor in zip(
+            arrays["clean"], arrays["adversarial"], arrays["difference"], factors, strict=True
         )
     ]
-    half = (len(rows) + 1) // 2
-    pairs = [left + right for left, right in zip(rows[:half], rows[half:] + [[]] * half, strict=False)]
-    titles = [["a car", "not a car", f"change × {factor}"] * 2 for _ in pairs]
+    captions = [["a car", "not a car", f"change × {factor}"] for factor in factors]
+    pairs, titles = _two_a_row(triples), _two_a_row(captions)
     output.figure(
         "images",
         image_grid(pairs, titles=titles, cell_inches=1.05),
-        caption=f"**Figure 6.** Left: validation cars, drawn at random from those that are recognised. Middle: the "
-        f"nearest images that are not recognised. Right: the absolute difference, magnified {factor} times.",
+        caption="**Figure 6.** Left: validation cars, drawn at random from those that are recognised. Middle: the "
+        "nearest images that are not recognised. Right: the absolute difference, magnified.",
         alt="Photographs of cars, the same photographs imperceptibly changed, and the changes as coloured noise",
     )
     output.figure(
         "distortions",
         distortions_figure(record),
         caption=f"**How far a car is from not being one**, for {values['num_attacked']} recognised cars. The "
-        "distortion is √(Σr²/n) for pixels from 0 to 1; the dashed line is one of 256 grey levels. The surer the "
+        "distortion is √(Σr²/n) for pixels from 0 to 1; the dashed line is one grey level of 255. The surer the "
         "classifier, the longer the way.",
         alt="A histogram of distortions, and distortion against the classifier's margin",
     )
@@ -215,6 +214,12 @@ def render_figure6(records: Sequence[Record], output: Renderer) -> None:
     output.value("seconds", f"{record.provenance['seconds']:.0f}")
 
 
+def _two_a_row(triples: list[list[Any]]) -> list[list[Any]]:
+    """Put the second half of the triples beside the first; an odd one stays alone."""
+    half = (len(triples) + 1) // 2
+    return [triples[i] + (triples[i + half] if i + half < len(triples) else []) for i in range(half)]
+
+
 def magnification(difference: np.ndarray) -> int:
     """Return a round factor that brings all but the largest thousandth of the differences into [0, 1]."""
     large = float(np.quantile(difference.astype(float), 0.999))
@@ -229,12 +234,13 @@ def distortions_figure(record: Record) -> Figure:
         figure = Figure(figsize=(7.0, 2.8))
         left, right = figure.subplots(1, 2)
         left.hist(rms[reached], bins=24, color=SERIES[0])
-        left.axvline(1 / 256, color=SERIES[1], linestyle="--")
+        left.axvline(1 / 255, color=SERIES[1], linestyle="--")
         left.set_xlim(left=0)
+        left.locator_params(axis="x", nbins=5)
         left.set_xlabel("distortion")
         left.set_ylabel("cars")
         right.plot(margin[reached], rms[reached], ".", color=SERIES[0])
-        right.axhline(1 / 256, color=SERIES[1], linestyle="--")
+        right.axhline(1 / 255, color=SERIES[1], linestyle="--")
         right.set_xlim(left=0)
         right.set_ylim(bottom=0)
         right.set_xlabel("logit of car minus logit of not a car")
