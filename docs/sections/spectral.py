@@ -228,6 +228,21 @@ for name, moved in changed.items():
 # A spectral bound near 20 in the first layer therefore *allows* small changes to become large, and whoever keeps all the
 # bounds small can prove stability. It does not show that an attack exists, and its size does not say how near one is.
 #
+# ## Do the unstable directions belong to the architecture?
+#
+# The paper closes §4.3 by blaming the architecture: the directions should be a property of the layers and their sizes, and
+# hardly of the values that training gives to the weights. If so, networks of one architecture and different seeds
+# should be unstable in the same directions. We attack the same {{ unstable_directions.num_images }} test images, towards the same
+# classes, on networks that differ in their seed only, and on networks of another architecture.
+#
+# --8<-- "unstable_directions/pairs.md"
+#
+# Two seeds of the fully connected network share a cosine of {{ unstable_directions.FC.FC.cosine }}, two seeds of the
+# convolutional one {{ unstable_directions.Conv.Conv.cosine }}, and one of each {{ unstable_directions.FC.Conv.cosine }}. With a
+# perturbation for another image it is {{ unstable_directions.FC.FC.cosine_of_other_images }}. So a good part of a
+# direction is decided by the image and by what all these networks have learned, some by the architecture, and the rest by
+# the weights themselves.
+#
 # ## Differences from the paper
 #
 # 1. **Weights.** Table 5 is of random weights in AlexNet's shapes, Gaussian with standard deviation 0.01 as in
