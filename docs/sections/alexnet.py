@@ -73,13 +73,12 @@ with torch.no_grad():
 chosen = (first == labels).nonzero()[:, 0][::9][:6]
 inputs = inputs[chosen]
 attack = minimum_distortion(model, inputs, targets=second[chosen])
-print(f"success {100 * attack.success.float().mean():.0f} %, mean distortion {attack.rms_distortion.mean():.4f}")
+success, distortion = attack.success.float().mean(), attack.rms_distortion.mean()
+print(f"success {100 * success:.0f} %, mean distortion {distortion:.4f}")
 
 magnified = (10 * (attack.adv_inputs - inputs) + 128 / 255).clamp(0, 1)
-triples = [[*images] for images in zip(inputs, magnified, attack.adv_inputs, strict=True)]
-pictures = [
-    [image.permute(1, 2, 0).numpy() for image in (*triples[i], *triples[i + 1])] for i in range(0, len(triples) - 1, 2)
-]
+columns = torch.stack([inputs, magnified, attack.adv_inputs], dim=1)  # [image, column, 3, side, side]
+pictures = columns.movedim(2, -1).reshape(-1, 6, *columns.shape[3:], 3).numpy()  # two images a row
 image_grid(pictures, cell_inches=0.9)
 
 # %% [markdown]
@@ -114,6 +113,18 @@ image_grid(pictures, cell_inches=0.9)
 # --8<-- "figures3_4/figure4.md"
 #
 # --8<-- "figures3_4/chance.md"
+#
+# ??? note "Pixels, the last pooling, and the logits"
+#
+#     --8<-- "figures3_4/pixels-uniform.md" if present
+#
+#     --8<-- "figures3_4/pool5-units.md" if present
+#
+#     --8<-- "figures3_4/pool5-uniform.md" if present
+#
+#     --8<-- "figures3_4/logits-units.md" if present
+#
+#     --8<-- "figures3_4/logits-uniform.md" if present
 #
 # What can one say beyond looking? The same statistics as for [digits](units.py), where they make sense for photographs:
 # what share of a set is of one class, and how far its images are apart in pixels, in their mean colour, and in the layer's

@@ -32,6 +32,7 @@ NAMES = {
     "class_share": "is about one class",
 }
 VERDICTS = {"first": "units", "second": "random", "negligible": "negligible", "undecided": "undecided"}
+ORDER = {"units": ", best first, none chosen by hand", "uniform": ", best first", "chance": ""}
 SHOWN = "fc2"
 """The last hidden layer."""
 
@@ -42,14 +43,22 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     main, k = by_layer[SHOWN], records[0].config["k"]
     _offer_values(by_layer, output)
     for name, kind, what in (
-        ("figure3", "units", f"**Figure 3.** The {k} validation images that excite single units most"),
-        ("figure4", "uniform", f"**Figure 4.** The {k} validation images that excite random directions most"),
+        (
+            "figure3",
+            "units",
+            f"**Figure 3.** The {k} validation images that excite single units of the last hidden layer most",
+        ),
+        (
+            "figure4",
+            "uniform",
+            f"**Figure 4.** The {k} validation images that excite random directions in the same layer most",
+        ),
         ("chance", "chance", "**For comparison:** validation images drawn at random"),
     ):
         output.figure(
             name,
             _grid(main, kind),
-            caption=f"{what}; second hidden layer, best first, none chosen by hand.{_classes(main, kind)}",
+            caption=f"{what}{ORDER[kind]}.{_classes(main, kind)}",
             alt=f"Rows of photographs: a row for each {'direction' if kind == 'uniform' else 'unit'}",
         )
     for layer, record in by_layer.items():
