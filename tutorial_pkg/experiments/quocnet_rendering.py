@@ -12,13 +12,14 @@ from matplotlib.figure import Figure
 from tutorial_pkg.figures import SERIES, STYLE, Renderer, image_grid, percent
 from tutorial_pkg.models import QUOCNETS
 from tutorial_pkg.records import Record
+from tutorial_pkg.training import step_memory
 
 MAGNIFICATIONS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 NAMES = {
     "pixels": "pixels, {}×{}",
     "random": "{}, random filters",
     "trained": "{}, trained filters",
-    "untied": "{}, trained with W₂ of its own",
+    "untied": "{}, trained, W₂ of its own",
 }
 
 
@@ -30,28 +31,29 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     _offer_values(values, output)
     recipe = record.config["recipe"]
     output.value("sparsity_weight", f"{recipe['sparsity_weight']:g}")
+    memory = step_memory(QUOCNETS["quocnet-full"], batch_size=8)
+    output.value("full_size_memory", f"{memory / 2**30:.0f} GiB")
     output.value("steps", f"{recipe['steps']:,}")
     output.value("batch_size", f"{recipe['batch_size']:,}")
     output.value("num_patches", f"{recipe['steps'] * recipe['batch_size']:,}")
     output.value("norm_floor", f"{QUOCNETS[recipe['model']].norm_floor:g}")
     output.table(
         "representations",
-        ["linear classifier on", "features", "area under ROC", "95 %", "minus pixels", "95 %", "balanced accuracy"],
+        ["linear classifier on", "features", "area", "minus pixels [95 %]", "balanced accuracy"],
         [
             [
                 _name(name),
                 f"{row['num_features']:,}",
                 f"{row['auc']['value']:.3f}",
-                _range(row["auc"]),
-                "–" if name == values["best_pixels"] else f"{row['auc_minus_pixels']['value']:+.3f}",
-                "–" if name == values["best_pixels"] else _range(row["auc_minus_pixels"], "+.3f"),
+                "–" if name == values["best_pixels"] else _with_range(row["auc_minus_pixels"]),
                 percent(row["balanced_accuracy"], 1),
             ]
             for name, row in found.items()
         ],
-        caption=f"**Cars against all else**, on {values['num_val']:,} validation images of which "
-        f"{values['num_val_positive']} are cars. “Minus pixels” is the difference from the best row of pixels "
-        "on the same images, with DeLong's interval. Guessing has an area of 0.5 and a balanced accuracy of 50 %.",
+        caption="**Cars against all else**: the area under the ROC curve, on "
+        f"{values['num_val']:,} validation images of which {values['num_val_positive']} are cars. “Minus pixels” is the "
+        "difference from the best row of pixels on the same images, with DeLong's interval. Guessing has an area of 0.5 "
+        "and a balanced accuracy of 50 %.",
     )
     output.figure(
         "training",
@@ -221,8 +223,8 @@ def _two_a_row(triples: list[list[Any]]) -> list[list[Any]]:
 
 
 def magnification(difference: np.ndarray) -> int:
-    """Return a round factor that brings all but the largest thousandth of the differences into [0, 1]."""
-    large = float(np.quantile(difference.astype(float), 0.999))
+    """Return a round factor that brings all but the largest hundredth of the differences into [0, 1]."""
+    large = float(np.quantile(difference.astype(float), 0.99))
     return max([factor for factor in MAGNIFICATIONS if factor * large <= 1], default=1)
 
 
@@ -291,5 +293,6 @@ def _name(representation: str) -> str:
     return NAMES[kind].format(where, where)
 
 
-def _range(interval: dict[str, float], form: str = ".3f") -> str:
-    return f"[{interval['low']:{form}}, {interval['high']:{form}}]"
+def _with_range(interval: dict[str, float]) -> str:
+    text = f"{interval['value']:+.3f} [{interval['low']:+.3f}, {interval['high']:+.3f}]"
+    return text.replace(" ", "&nbsp;")
