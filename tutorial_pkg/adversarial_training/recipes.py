@@ -7,7 +7,7 @@ from dataclasses import replace
 from tutorial_pkg.adversarial_training.pools import PoolRecipe
 from tutorial_pkg.adversarial_training.trainer import AdversarialRecipe
 
-BASE = AdversarialRecipe(epochs=30, learning_rate=1e-2, weight_decay=3e-5)
+BASE = AdversarialRecipe(epochs=20, learning_rate=1e-2, weight_decay=3e-5)
 FRESH = PoolRecipe(source="linearised", capacity=250, replaced=1.0, period=1)
 """The limit of a pool: replaced wholly before every step, so that no example is older than the network."""
 INPUT = replace(FRESH, stretch=1.5, max_norm=2.0)
