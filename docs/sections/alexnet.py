@@ -141,14 +141,26 @@ image_grid(pictures, cell_inches=0.9)
 #
 # --8<-- "figures3_4/layers.md"
 #
-# Two things to keep apart when one looks at such rows. *Colour is cheap*: random directions of the pixels already find images
-# that look alike (distance in mean colour {{ figures3_4.pixels.uniform.colour_distance }}, by chance
-# {{ figures3_4.pixels.chance.colour_distance }}), and their class purity, {{ figures3_4.pixels.uniform.purity }} against
-# {{ figures3_4.pixels.chance.purity }}, is what that alone gives. *Classes are not cheap*: the trained layer reaches
-# {{ figures3_4.fc2.units.purity }} along units and {{ figures3_4.fc2.uniform.purity }} along random directions, before
-# training it was {{ figures3_4.untrained.units.purity }} and {{ figures3_4.untrained.uniform.purity }}. As on digits, equal
-# purity would not show that units mean nothing, and unequal purity would not show that they do:
-# [what top images cannot show](units.py#what-top-images-cannot-show).
+# - **What one sees in the rows is learned.** Random directions of the pixels give a class purity of
+#   {{ figures3_4.pixels.uniform.purity }} and of the untrained layer {{ figures3_4.untrained.uniform.purity }}, where chance
+#   gives {{ figures3_4.fc2.chance.purity }}. On digits, pixels alone came much further. The trained layer reaches
+#   {{ figures3_4.fc2.uniform.purity }} along random directions and {{ figures3_4.fc2.units.purity }} along units.
+# - **By class purity**, units against random directions have δ = {{ figures3_4.fc2.units-uniform.purity }} (verdict:
+#   {{ figures3_4.fc2.units-uniform.purity.verdict }}); by the distance of the images in pixels
+#   {{ figures3_4.fc2.units-uniform.pixel_distance }} ({{ figures3_4.fc2.units-uniform.pixel_distance.verdict }}), in mean
+#   colour {{ figures3_4.fc2.units-uniform.colour_distance }} ({{ figures3_4.fc2.units-uniform.colour_distance.verdict }}).
+# - **Over all images**, the largest share of a direction's variance that one class explains is
+#   {{ figures3_4.fc2.units.class_share }} for units and {{ figures3_4.fc2.uniform.class_share }} for random directions,
+#   δ = {{ figures3_4.fc2.units-uniform.class_share }} ({{ figures3_4.fc2.units-uniform.class_share.verdict }}). Before training
+#   it was {{ figures3_4.untrained.units-uniform.class_share }} ({{ figures3_4.untrained.units-uniform.class_share.verdict }}).
+#   No unit is about a class in the way a detector would be, whose share is 1.
+# - **More than the class.** Against random images *of the same classes*, the units' images are closer in mean colour
+#   (δ = {{ figures3_4.fc2.units-matched.colour_distance }}) and in pixels
+#   (δ = {{ figures3_4.fc2.units-matched.pixel_distance }}).
+#
+# The ledger's verdict on the paper's claim is [U3](../claims.md#u3), by a condition that was written before these records
+# were there. As on digits, equal purity would not show that units mean nothing, and unequal purity would not show
+# that they do: see [what top images cannot show](units.py#what-top-images-cannot-show).
 #
 # ## Figure 5: adversarial photographs
 #
@@ -161,9 +173,10 @@ image_grid(pictures, cell_inches=0.9)
 #
 # --8<-- "figure5/distribution.md"
 #
-# - **Success.** {{ figure5.far.success }} to the chosen class, {{ figure5.nearest.success }} to the nearest one, at a mean
-#   distortion of {{ figure5.far.distortion_mean }} and {{ figure5.nearest.distortion_mean }}. The largest of the
-#   {{ figure5.num_attacked }} are {{ figure5.far.distortion_max }} and {{ figure5.nearest.distortion_max }}.
+# - **Success.** {{ figure5.far.success }} of the {{ figure5.num_attacked }} images to the chosen class and
+#   {{ figure5.nearest.success }} of the first {{ figure5.num_nearest }} to the nearest one, at a mean distortion of
+#   {{ figure5.far.distortion_mean }} and {{ figure5.nearest.distortion_mean }}. The largest are
+#   {{ figure5.far.distortion_max }} and {{ figure5.nearest.distortion_max }}.
 # - **Small against a byte.** {{ figure5.far.distortion_mean }} is {{ figure5.far.steps }} of 255 levels; the pixel that
 #   changes most changes by {{ figure5.far.largest_change }} of them. A minimum lies *on* the boundary, and rounding to whole
 #   levels moves an image off it, to either side: {{ figure5.far.error_rounded }} are still misclassified after rounding. An
@@ -175,7 +188,7 @@ image_grid(pictures, cell_inches=0.9)
 #   {{ figure5.far.l2_norm }} and, to the nearest class, {{ figure5.nearest.l2_norm }}. Which number is to be compared depends
 #   on what one thinks stays the same when an image is enlarged.
 #
-# The nearest class is {{ figure5.far_over_nearest }} times nearer than the chosen one, on average:
+# For the same images the nearest class is {{ figure5.far_over_nearest }} times nearer than the chosen one, on average:
 #
 # --8<-- "figure5/figure5-nearest.md"
 #

@@ -89,20 +89,20 @@ def test_figures_3_and_4_show_validation_images_and_measure_them(context, tmp_pa
 
 
 def test_figure_5_fools_every_image_and_shows_the_change(context, tmp_path):
-    records = small_records(figure5.EXPERIMENT, context, tmp_path / "records", num_images=3)
+    records = small_records(figure5.EXPERIMENT, context, tmp_path / "records", num_images=3, num_nearest=2)
     by_goal = {record.config["goal"]: record for record in records}
     assert set(by_goal) == {"far", "nearest", "penalty"}
     # A network as small as this one is flat in places, so that a class may be out of reach; the nearest never is.
     assert by_goal["nearest"].values["success"] == 1
     for record in records:
         arrays, values = record.arrays, record.values
-        assert len(arrays["rms"]) == values["num_attacked"] == 3
+        assert len(arrays["rms"]) == values["num_attacked"] == (2 if record.config["goal"] == "nearest" else 3)
         assert np.isfinite(arrays["rms"]).mean() == pytest.approx(values["success"])
         # The change is 10 r + 128 on bytes, clamped; the two images are rounded to bytes on their own.
         change = arrays["adversarial"].astype(float) - arrays["clean"].astype(float)
         inside = (arrays["difference"] > 0) & (arrays["difference"] < 255)
         assert np.abs(arrays["difference"] - (10 * change + 128))[inside].max() <= 11
-    assert (by_goal["nearest"].arrays["rms"] <= by_goal["far"].arrays["rms"] * 1.001).all()
+    assert (by_goal["nearest"].arrays["rms"] <= by_goal["far"].arrays["rms"][:2] * 1.001).all()
     reached = by_goal["far"].arrays["rms"] < np.inf
     assert set(np.array(by_goal["far"].values["targets"])[reached]) <= {"flower, top left"}
     assert "flower, top left" not in by_goal["far"].values["labels"]

@@ -35,6 +35,7 @@ class Config:
         far_class: the class that every image is to be taken for, as the paper's are for an ostrich.
         num_images: validation images attacked, drawn at random from those that are classified correctly and are not of
             `far_class`.
+        num_nearest: the first ones of these, for the nearest class, which takes nine times as long.
         seed: of the network and of the draw.
     """
 
@@ -42,6 +43,7 @@ class Config:
     recipe: ImageRecipe
     far_class: str
     num_images: int = 64
+    num_nearest: int = 64
     seed: int = 0
 
 
@@ -59,11 +61,12 @@ class CellConfig:
 
 def cells(config: Config) -> dict[str, CellConfig]:
     """Return a cell for each goal."""
+    counts = {"far": config.num_images, "penalty": config.num_images, "nearest": config.num_nearest}
     return {
         f"{goal}-seed{config.seed}": CellConfig(
-            config.dataset, config.recipe, config.far_class, config.num_images, goal, config.seed
+            config.dataset, config.recipe, config.far_class, count, goal, config.seed
         )
-        for goal in ("far", "nearest", "penalty")
+        for goal, count in counts.items()
     }
 
 
@@ -153,10 +156,11 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     )
     output.table(
         "distortions",
-        ["", "success", "mean", "median", "largest", "mean ‖r‖₂", "error under noise", "error, in bytes"],
+        ["", "images", "success", "mean", "median", "largest", "mean ‖r‖₂", "error under noise", "error, in bytes"],
         [
             [
                 what[goal],
+                str(by_goal[goal].values["num_attacked"]),
                 f"{100 * by_goal[goal].values['success']:.0f} %",
                 *(f"{key(_reached(by_goal[goal])):.5f}" for key in (np.mean, np.median, np.max)),
                 f"{_l2_norm(by_goal[goal]):.2f}",
@@ -164,7 +168,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             ]
             for goal in what
         ]
-        + [["the paper, 64 images", "100 %", f"{paper.FIGURE5_DISTORTION:.5f}", "–", "–", "–", "–", "–"]],
+        + [["the paper", "64", "100 %", f"{paper.FIGURE5_DISTORTION:.5f}", "–", "–", "–", "–", "–"]],
         caption="**Distortion √(Σr²/n) on AlexNet**, of correctly classified validation images that were moved. "
         "*Error under noise*: of the same images under Gaussian noise of the same norm, image by image. "
         "*In bytes*: error once the adversarial image is rounded to 256 levels a colour, as an image file is.",
@@ -176,6 +180,7 @@ def _offer_values(by_goal: dict[str, Record], output: Renderer) -> None:
     first = by_goal["far"]
     output.value("far_class", first.config["far_class"])
     output.value("num_attacked", str(first.values["num_attacked"]))
+    output.value("num_nearest", str(by_goal["nearest"].values["num_attacked"]))
     output.value("num_correct", f"{first.values['num_correct']:,}")
     output.value("num_pixels", f"{first.values['num_pixels']:,}")
     output.value("paper", f"{paper.FIGURE5_DISTORTION:.6f}")
@@ -191,9 +196,14 @@ def _offer_values(by_goal: dict[str, Record], output: Renderer) -> None:
         output.value(f"{goal}.l2_norm", f"{_l2_norm(record):.2f}")
         output.value(f"{goal}.largest_change", f"{255 * values['largest_change_mean']:.1f}")
         output.value(f"{goal}.steps", f"{255 * rms.mean():.2f}")
-    far, nearest, penalty = (_reached(by_goal[goal]).mean() for goal in ("far", "nearest", "penalty"))
-    output.value("far_over_nearest", f"{far / nearest:.1f}")
-    output.value("penalty_over_far", f"{100 * (penalty / far - 1):.0f} %")
+    rms = {goal: record.arrays["rms"].astype(float) for goal, record in by_goal.items()}
+    # The same images: those of the nearest class are the first of the others.
+    far = rms["far"][: len(rms["nearest"])]
+    both = np.isfinite(far) & np.isfinite(rms["nearest"])
+    output.value("far_over_nearest", f"{far[both].mean() / rms['nearest'][both].mean():.1f}")
+    output.value(
+        "penalty_over_far", f"{100 * (_reached(by_goal['penalty']).mean() / _reached(first).mean() - 1):.0f} %"
+    )
 
 
 def _reached(record: Record) -> np.ndarray:
@@ -245,10 +255,10 @@ def _distribution(by_goal: dict[str, Record]) -> Figure:
 
 
 CONFIGS = {
-    "quick": Config(DATASETS["quick"], RECIPES["quick"], "flower, top left", num_images=6),
-    "laptop": Config(DATASETS["laptop"], RECIPES["laptop"], "goose"),
+    "quick": Config(DATASETS["quick"], RECIPES["quick"], "flower, top left", num_images=6, num_nearest=6),
+    "laptop": Config(DATASETS["laptop"], RECIPES["laptop"], "goose", num_nearest=16),
 }
-CONFIGS["paper"] = replace(CONFIGS["laptop"], recipe=RECIPES["paper"])
+CONFIGS["paper"] = replace(CONFIGS["laptop"], recipe=RECIPES["paper"], num_nearest=64)
 
 EXPERIMENT = Experiment(
     name="figure5",

@@ -39,6 +39,9 @@ STATISTICS = {
 """Name → whether more of it (1) or less of it (−1) means more in common. The last two are about directions and use
 all images."""
 
+SHOWN = ("pixels", "pool5", "fc2", "logits")
+"""The layers whose top images are kept, to be looked at."""
+
 PAIRS = (("units", "uniform"), ("units", "chance"), ("uniform", "chance"), ("units", "matched"))
 
 
@@ -63,7 +66,7 @@ class Config:
     num_directions: int = 256
     k: int = 8
     num_resamples: int = 1999
-    num_rows: int = 4
+    num_rows: int = 3
     seed: int = 0
 
 
@@ -126,7 +129,7 @@ def run(config: CellConfig, context: Context) -> Result:
             },
             "classes": {kind: [[images.class_names[i] for i in row] for row in labels[s]] for kind, s in shown.items()},
         },
-        arrays={} if config.layer == "untrained" else {kind: as_bytes(inputs[s]) for kind, s in shown.items()},
+        arrays={kind: as_bytes(inputs[s]) for kind, s in shown.items()} if config.layer in SHOWN else {},
     )
 
 

@@ -119,8 +119,9 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         ],
         rows,
         caption="**Table 5, from trained weights.** Lower (thin) and upper frame bounds of this network's layers, each "
-        "convolution on a grid of its own map's size. The shapes, the scale of the inputs and the data are not the "
-        "paper's: compare before with after, and the paper's column for its order of magnitude only.",
+        "convolution on a grid of its own map's size. The weights of the logits, fc3, start at a tenth of He's. The "
+        "shapes, the scale of the inputs and the data are not the paper's: compare before with after, and the paper's "
+        "column for its order of magnitude only.",
     )
 
 
