@@ -2,8 +2,7 @@
 # # Natural images: QuocNet
 #
 # > **The claim.** A network of about a billion weights, trained without labels, and a car classifier on its last layer: for
-# > every car that it recognises there is an image that looks the same and is not recognised. So adversarial examples are
-# > not a product of supervised training. (Paper, §4.2, Figure 6)
+# > every car that it recognises there is an image that looks the same and is not recognised. (Paper, §4.2, Figure 6)
 #
 # ## What is computed
 #
@@ -70,7 +69,7 @@ for stage, lost in enumerate(training.reconstruction, 1):
 # %% [markdown]
 # No label was used so far. Now the classifier gets some, and we ask for the nearest image that is no longer a temple:
 
-# %% alt="Rows of three pictures: a crop of a temple, an image that looks the same, and the magnified difference" caption="Crops of a temple that are recognised, the nearest images that are not, and the absolute difference, magnified 50 times."
+# %% alt="Rows of three pictures: a crop of a temple, an image that looks the same, and the magnified difference" caption="Crops of a temple that are recognised, the nearest images that are not, and the absolute difference, magnified so that the largest change is white."
 names = photographs.class_names
 is_temple = torch.tensor(["china" in name for name in names]).long()
 labels = is_temple[photographs.train_labels]
@@ -93,10 +92,11 @@ print(f"area under the ROC curve: {area.value:.2f}")
 recognised = ((val_labels == 1) & (scores > 0)).nonzero()[:, 0]
 x = val_inputs[recognised[::14][:4]]
 attack = minimum_distortion(model, x, labels=torch.ones(len(x)).long())
-mean = attack.rms_distortion.mean()
-print(f"success {attack.success.float().mean():.0%}, mean distortion {mean:.4f}")
+mean, share = attack.rms_distortion.mean(), attack.success.float().mean()
+print(f"success {share:.0%}, mean distortion {mean:.4f}")
 
-difference = (50 * (attack.adv_inputs - x).abs()).clamp(max=1)
+difference = (attack.adv_inputs - x).abs()
+difference /= difference.amax((1, 2, 3), keepdim=True)
 triples = zip(x, attack.adv_inputs, difference, strict=True)
 rows = [[image.permute(1, 2, 0).numpy() for image in row] for row in triples]
 image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
@@ -181,7 +181,8 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 # --8<-- "quocnet/full_size.md"
 #
 # ```bash
-# python scripts/build_figures.py --profile paper --device cuda --only quocnet figure6
+# python scripts/build_figures.py --profile paper --device cuda \
+#     --only quocnet figure6
 # ```
 #
 # ## Differences from the paper
@@ -212,10 +213,10 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 #
 # [Saxe et al. (2011)](../references.md#saxe2011) and [Coates et al. (2011)](../references.md#coates2011) had shown before how
 # much of such a network's worth is its architecture: random filters with pooling do well, and many simple features in one
-# layer do better than few in many. Supervised training overtook this kind of learning within the year, with
+# layer did better than the deep networks of the time. Supervised training overtook this kind of learning within the year, with
 # [AlexNet](../references.md#krizhevsky2012), and learning without labels came back with other objectives, which compare
-# images instead of reconstructing them ([Chen et al., 2020](../references.md#chen2020)). Such learning *beside* the labels
-# makes a classifier harder to fool ([Hendrycks et al., 2019](../references.md#hendrycks2019)).
+# images instead of reconstructing them ([Chen et al., 2020](../references.md#chen2020)). Learning without labels *beside* the
+# labels makes a classifier harder to fool ([Hendrycks et al., 2019](../references.md#hendrycks2019)).
 #
 # ## Exercises
 #

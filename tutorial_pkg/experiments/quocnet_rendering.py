@@ -52,8 +52,8 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         ],
         caption="**Cars against all else**: the area under the ROC curve, on "
         f"{values['num_val']:,} validation images of which {values['num_val_positive']} are cars. “Minus pixels” is "
-        "the difference from the best row of pixels on the same images, with DeLong's interval. Guessing has an area of "
-        "0.5 and a balanced accuracy of 50 %.",
+        "the difference from the best row of pixels on the same images, with DeLong's interval. Guessing has an area "
+        "of 0.5 and a balanced accuracy of 50 %.",
     )
     output.figure(
         "training",
