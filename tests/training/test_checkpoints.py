@@ -41,10 +41,11 @@ def test_the_cache_is_used_and_keyed_by_everything(digits, tmp_path, monkeypatch
     assert len(list(tmp_path.iterdir())) == 5
 
 
-def test_a_damaged_checkpoint_is_trained_again(digits, tmp_path):
+@pytest.mark.parametrize("damage", [lambda content: content[:1000], lambda content: b"not a checkpoint"])
+def test_a_damaged_checkpoint_is_trained_again(digits, tmp_path, damage):
     model, _ = trained_model(QUICK, digits, seed=0, cache=tmp_path)
     (path,) = tmp_path.iterdir()
-    path.write_bytes(path.read_bytes()[:1000])
+    path.write_bytes(damage(path.read_bytes()))
     again, _ = trained_model(QUICK, digits, seed=0, cache=tmp_path)
     assert torch.equal(weights(again), weights(model))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 from collections.abc import Callable
 from dataclasses import asdict
 from io import BytesIO
@@ -58,7 +59,7 @@ def trained_model(
         model = (build() if build else build_model(recipe.model)).to(device)
         model.load_state_dict(stored["weights"])
         return model.eval(), result_type(**stored["training"])
-    except (OSError, RuntimeError, KeyError, TypeError, EOFError, ValueError):
+    except (OSError, RuntimeError, KeyError, TypeError, EOFError, ValueError, pickle.UnpicklingError):
         unfinished = {"state": path.with_suffix(".state.pt")} if resumable else {}
         model, result = trainer(recipe, dataset, seed=seed, device=device, progress=progress, **unfinished)
         cache.mkdir(parents=True, exist_ok=True)
