@@ -172,10 +172,10 @@ def _classes(record: Record, kind: str) -> str:
 def _effects(by_layer: Mapping[str, Record]) -> Figure:
     """Draw δ with its interval for every statistic, a panel a layer."""
     layers = [layer for layer in by_layer if layer != "pixels"]
-    columns = min(3, len(layers))
+    columns = min(2, len(layers))
     rows = -(-len(layers) // columns)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7.0, 0.5 + 2.0 * rows))
+        figure = Figure(figsize=(5.6, 0.4 + 1.9 * rows))
         axes = np.atleast_1d(figure.subplots(rows, columns, sharex=True, sharey=True)).flat
         for axis, layer in zip(axes, layers, strict=False):
             axis.axvspan(-NEGLIGIBLE, NEGLIGIBLE, color=SERIES[7], alpha=0.18, linewidth=0)
