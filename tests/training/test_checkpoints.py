@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import pytest
 import torch
 
 from tutorial_pkg.training import TABLE1_RECIPES, checkpoints, train, trained_model
