@@ -97,11 +97,12 @@ image_grid(pictures, cell_inches=0.9)
 # epoch where it was interrupted:
 #
 # ```bash
-# python scripts/build_figures.py --profile laptop --only alexnet      # the small one, on a processor
-# python scripts/build_figures.py --profile paper --device cuda --only alexnet figures3_4 figure5 table5_trained
+# python scripts/build_figures.py --profile laptop --only alexnet  # the small one, on a processor
+# python scripts/build_figures.py --profile paper --device cuda \
+#     --only alexnet figures3_4 figure5 table5_trained
 # ```
 #
-# The second line trains Krizhevsky's own sizes on the images enlarged to 256 pixels. It also reads torchvision's weights for
+# The second command trains Krizhevsky's own sizes on the images enlarged to 256 pixels. It also reads torchvision's weights for
 # Table 5. *It has not been run here*: every record on this page is of the small network.
 #
 # ## Figures 3 and 4: units and random directions
@@ -143,7 +144,8 @@ image_grid(pictures, cell_inches=0.9)
 #
 # - **What one sees in the rows is learned.** Random directions of the pixels give a class purity of
 #   {{ figures3_4.pixels.uniform.purity }} and of the untrained layer {{ figures3_4.untrained.uniform.purity }}, where chance
-#   gives {{ figures3_4.fc2.chance.purity }}. On digits, pixels alone came much further. The trained layer reaches
+#   gives {{ figures3_4.fc2.chance.purity }}. (On digits, pixels alone reach {{ units.pixels.uniform.purity }}, where chance
+#   gives {{ units.pixels.chance.purity }}.) The trained layer reaches
 #   {{ figures3_4.fc2.uniform.purity }} along random directions and {{ figures3_4.fc2.units.purity }} along units.
 # - **By class purity**, units against random directions have δ = {{ figures3_4.fc2.units-uniform.purity }} (verdict:
 #   {{ figures3_4.fc2.units-uniform.purity.verdict }}); by the distance of the images in pixels
@@ -182,7 +184,7 @@ image_grid(pictures, cell_inches=0.9)
 #   levels moves an image off it, to either side: {{ figure5.far.error_rounded }} are still misclassified after rounding. An
 #   example that is to survive in a file has to go a little further in, as the paper's search does
 #   ({{ figure5.penalty.error_rounded }}, at a distortion {{ figure5.penalty_over_far }} larger).
-# - **Not by chance.** Noise of the same norm causes {{ figure5.far.error_noise }} errors on these images.
+# - **Not by chance.** Under noise of the same norm the network errs on {{ figure5.far.error_noise }} of these images.
 # - **Beside the paper's {{ figure5.paper }}.** Distortion is per pixel, and our images have {{ figure5.num_pixels }} pixel
 #   values. On 224×224 pixels the paper's would be a norm of $\lVert r \rVert_2$ = {{ figure5.paper.l2_norm }}; ours are
 #   {{ figure5.far.l2_norm }} and, to the nearest class, {{ figure5.nearest.l2_norm }}. Which number is to be compared depends
