@@ -183,7 +183,8 @@ image_grid(pictures, cell_inches=0.9)
 #   changes most changes by {{ figure5.far.largest_change }} of them. A minimum lies *on* the boundary, and rounding to whole
 #   levels moves an image off it, to either side: {{ figure5.far.error_rounded }} are still misclassified after rounding. An
 #   example that is to survive in a file has to go a little further in, as the paper's search does
-#   ({{ figure5.penalty.error_rounded }}, at a distortion {{ figure5.penalty_over_far }} larger).
+#   ({{ figure5.penalty.error_rounded }}, at a distortion {{ figure5.penalty_over_far }} larger). Of the changes to the nearest
+#   class, {{ figure5.nearest.steps }} levels on average, {{ figure5.nearest.error_rounded }} survive.
 # - **Not by chance.** Under noise of the same norm the network errs on {{ figure5.far.error_noise }} of these images.
 # - **Beside the paper's {{ figure5.paper }}.** Distortion is per pixel, and our images have {{ figure5.num_pixels }} pixel
 #   values. On 224×224 pixels the paper's would be a norm of $\lVert r \rVert_2$ = {{ figure5.paper.l2_norm }}; ours are
@@ -236,7 +237,8 @@ image_grid(pictures, cell_inches=0.9)
 # 4. **Response normalisation** has his constants, converted to images of standard deviation 1 (his are bytes).
 # 5. **Accuracy.** {{ alexnet.top1 }} on {{ alexnet.num_classes }} classes. A network that is right more often may be harder or
 #    easier to fool; the numbers here are of this one network and seed.
-# 6. **Distortion** is the minimum that our attack finds; the row *the paper's search over c* uses the paper's method.
+# 6. **Distortion** is the smallest that our attack finds; the row *by the search over c* uses the paper's method. The nearest
+#    class is looked for with {{ figure5.num_nearest }} images only: each takes nine searches.
 # 7. **The chosen class** is "{{ figure5.far_class }}": there is no ostrich among our classes.
 # 8. **Statistics and controls** for Figures 3 and 4 are ours. The paper shows rows and does not say from which layer.
 #
