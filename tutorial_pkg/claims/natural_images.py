@@ -51,10 +51,10 @@ def _examples(records: Records) -> Verdict:
             success == 1 and far["distortion_mean"] <= paper.FIGURE5_DISTORTION,
             success == 1 and far["l2_norm_mean"] <= PAPER_L2,
         ),
-        f"success {100 * success:.0f} %; mean distortion to a class chosen beforehand "
-        f"{far['distortion_mean']:.4f} ({far['num_attacked']} images; the paper's {paper.FIGURE5_DISTORTION:.4f}), to the nearest class "
-        f"{nearest['distortion_mean']:.4f} ({nearest['num_attacked']} images); mean ‖r‖₂ {far['l2_norm_mean']:.2f} and {nearest['l2_norm_mean']:.2f} "
-        f"(the paper's, at 224 × 224 pixels, {PAPER_L2:.2f})",
+        f"success {100 * success:.0f} %; mean distortion to a class chosen beforehand {far['distortion_mean']:.4f} "
+        f"({far['num_attacked']} images; the paper's {paper.FIGURE5_DISTORTION:.4f}), to the nearest class "
+        f"{nearest['distortion_mean']:.4f} ({nearest['num_attacked']} images); mean ‖r‖₂ {far['l2_norm_mean']:.2f} and "
+        f"{nearest['l2_norm_mean']:.2f} (the paper's, at 224 × 224 pixels, {PAPER_L2:.2f})",
     )
 
 
