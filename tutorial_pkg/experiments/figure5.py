@@ -197,11 +197,11 @@ def _offer_values(by_goal: dict[str, Record], output: Renderer) -> None:
         output.value(f"{goal}.l2_norm", f"{_l2_norm(record):.2f}")
         output.value(f"{goal}.largest_change", f"{255 * values['largest_change_mean']:.1f}")
         output.value(f"{goal}.steps", f"{255 * rms.mean():.2f}")
-    rms = {goal: record.arrays["rms"].astype(float) for goal, record in by_goal.items()}
+    every = {goal: record.arrays["rms"].astype(float) for goal, record in by_goal.items()}
     # The same images: those of the nearest class are the first of the others.
-    far = rms["far"][: len(rms["nearest"])]
-    both = np.isfinite(far) & np.isfinite(rms["nearest"])
-    output.value("far_over_nearest", f"{far[both].mean() / rms['nearest'][both].mean():.1f}")
+    far = every["far"][: len(every["nearest"])]
+    both = np.isfinite(far) & np.isfinite(every["nearest"])
+    output.value("far_over_nearest", f"{far[both].mean() / every['nearest'][both].mean():.1f}")
     output.value(
         "penalty_over_far", f"{100 * (_reached(by_goal['penalty']).mean() / _reached(first).mean() - 1):.0f} %"
     )
