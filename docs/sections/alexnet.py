@@ -202,8 +202,8 @@ image_grid(pictures, cell_inches=0.9)
 # --8<-- "table5_trained/table5.md"
 #
 # Training enlarges the upper bound of {{ table5_trained.grew }} of {{ table5_trained.num_layers }} layers, most in
-# {{ table5_trained.most_grown }}, {{ table5_trained.most_growth }} times. The product of all, which bounds how much the
-# network can amplify apart from pooling, goes from {{ table5_trained.product.before }} to {{ table5_trained.product.after }}; the
+# {{ table5_trained.most_grown }}, {{ table5_trained.most_growth }} times. The product of all, which bounds what these
+# layers can amplify together (normalisation and pooling come on top), goes from {{ table5_trained.product.before }} to {{ table5_trained.product.after }}; the
 # paper's column has {{ table5_trained.product.paper }}.
 #
 # ## Your own images
