@@ -71,9 +71,17 @@ class Renderer:
         self.written: set[Path] = set()
         self._provenance = f'<span class="provenance">{provenance_line(records, stale=stale)}</span>'
 
-    def table(self, name: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "") -> None:
-        """Write a Markdown table with its caption and provenance as `<name>.md`."""
-        shown = markdown_table(header, rows)
+    def table(
+        self,
+        name: str,
+        header: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        *,
+        caption: str = "",
+        num_text_columns: int = 1,
+    ) -> None:
+        """Write a Markdown table with its caption and provenance as `<name>.md`; see `markdown_table`."""
+        shown = markdown_table(header, rows, num_text_columns=num_text_columns)
         self._write(f"{name}.md", f"{shown}\n\n{caption_block(f'{caption} {self._provenance}')}\n")
 
     def figure(self, name: str, figure: Figure, *, caption: str, alt: str) -> None:

@@ -71,7 +71,8 @@ CHOSEN: dict[str, str] = {
     "noise": "‖r‖ = 4",
     "shift": "by at most one pixel",
 }
-"""Way of training → the candidate with the smallest error on held-out images in the committed search."""
+"""Way of training → the candidate that is used. Chosen by pilot runs on held-out images, of up to 150 epochs, before
+the committed search was complete; the search says by how much another candidate is better in it."""
 
 POOL = replace(INPUT, capacity=10_000, replaced=0.05, period=10)
 SENSITIVITY: dict[str, dict[float, AdversarialRecipe]] = {
