@@ -34,9 +34,8 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     )
     output.figure(
         "seeds",
-        draw(records, ordered),
-        caption="**Every seed.** Test error of each network; the bar is the mean, the diamond the paper's value where "
-        "it gives one.",
+        draw(records, ordered, {}),
+        caption="**Every seed.** Test error of each network; the bar is the mean.",
         alt="Dots in a row for each way of training; the pools of hidden layers are highest",
     )
 

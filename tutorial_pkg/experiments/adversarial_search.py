@@ -22,7 +22,7 @@ from tutorial_pkg.records import Record
 AXES = {
     "capacity": "examples in the pool",
     "replaced": "share replaced every ten steps",
-    "stretch": "multiple of the distance to the boundary",
+    "stretch": "× the way to the boundary",
 }
 
 
@@ -151,7 +151,8 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             ]
             mark = "**" if best[group] == name else ""
             used = "✔" if CHOSEN[group] == name else ""
-            rows.append([group, name, used, mean_sd(train), f"{mark}{mean_sd(found)}{mark}"])
+            shown = name.replace("e-05", "e-5").replace("0.0001", "1e-4")
+            rows.append([group, shown, used, mean_sd(train), f"{mark}{mean_sd(found)}{mark}"])
     output.table(
         "candidates",
         ["way of training", "tried", "used", "training error %", "held-out error %"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import matplotlib
@@ -119,7 +119,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     )
     output.figure(
         "seeds",
-        draw(records, ordered),
+        draw(records, ordered, PAPER),
         caption="**Every seed.** Test error of each network; the bar is the mean, the diamond the paper's value.",
         alt="Dots in a row for each way of training; the pool of images is lowest",
     )
@@ -150,8 +150,8 @@ def write_values(records: Sequence[Record], output: Renderer) -> list[str]:
     return sorted(ways, key=lambda way: test_errors(records, way).mean())
 
 
-def draw(records: Sequence[Record], ordered: Sequence[str]) -> Figure:
-    """Draw every network's test error, a row for each way of training."""
+def draw(records: Sequence[Record], ordered: Sequence[str], published: Mapping[str, float]) -> Figure:
+    """Draw every network's test error, a row for each way of training, and the published error where there is one."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 0.36 * len(ordered) + 0.9))
         axis = figure.subplots()
@@ -159,8 +159,8 @@ def draw(records: Sequence[Record], ordered: Sequence[str]) -> Figure:
             errors = test_errors(records, way)
             axis.plot(errors, np.full(len(errors), height), "o", color=SERIES[0], markersize=5, alpha=0.7)
             axis.plot([errors.mean()] * 2, [height - 0.3, height + 0.3], color=SERIES[0], linewidth=2)
-            if way in PAPER:
-                axis.plot(PAPER[way], height, "D", color=SERIES[1], markersize=6)
+            if way in published:
+                axis.plot(published[way], height, "D", color=SERIES[1], markersize=6)
         axis.set_yticks(range(len(ordered)), reversed(ordered))
         axis.set_xlabel("test error, %")
         axis.grid(axis="y", visible=False)
