@@ -6,6 +6,7 @@ import torch
 
 from tutorial_pkg.experiments import Context, figure7, table1
 from tutorial_pkg.experiments.targets import random_other_classes
+from tutorial_pkg.training import train
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def result(cell, context):
 
 def test_errors_are_those_of_the_trained_model(cell, context, result):
     data = context.dataset("digits")
-    model, _ = context.trained(cell.recipe, data, 3)
+    model, _ = context.trained(cell.recipe, data, 3, train)
     with torch.no_grad():
         wrong = model(data.test_inputs).argmax(1) != data.test_labels
     assert result.values["test_error"] == pytest.approx(float(wrong.double().mean()))

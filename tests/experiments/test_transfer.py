@@ -17,7 +17,7 @@ from tutorial_pkg.experiments.transfer_cells import PAPER_NUM_IMAGES, mean_with_
 from tutorial_pkg.figures import Renderer
 from tutorial_pkg.models import LayeredModel
 from tutorial_pkg.records import Record
-from tutorial_pkg.training import Recipe, TrainingResult
+from tutorial_pkg.training import Recipe, Trainer, TrainingResult
 
 NUM_CLASSES = 3
 VALUE_KEY = re.compile(r"[\w+-]+(\.[\w+-]+)+")  # what the pages' {{ … }} accept
@@ -49,7 +49,9 @@ class KnownModels(Context):
         self._datasets["twins"] = twin_images()
         self.reads_lower_row = reads_lower_row
 
-    def trained(self, recipe: Recipe, dataset: Dataset, seed: int) -> tuple[LayeredModel, TrainingResult]:
+    def trained(
+        self, recipe: Recipe, dataset: Dataset, seed: int, trainer: Trainer
+    ) -> tuple[LayeredModel, TrainingResult]:
         return reader_of(int(self.reads_lower_row(recipe, dataset))), TrainingResult(0.0, 0, 0, True, "")
 
 
@@ -96,9 +98,9 @@ def test_the_models_of_tables_3_and_4_share_no_initialisation_and_their_halves_n
     seen = {}
 
     class Spy(KnownModels):
-        def trained(self, recipe, dataset, seed):
+        def trained(self, recipe, dataset, seed, trainer):
             seen[(recipe.model, dataset.name, seed)] = None
-            return super().trained(recipe, dataset, seed)
+            return super().trained(recipe, dataset, seed, trainer)
 
     records_of(tables3_4.EXPERIMENT, Spy(lambda *_: False), num_splits=2)
     assert len({seed for _, _, seed in seen}) == len(seen) == 8

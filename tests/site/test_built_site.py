@@ -167,9 +167,8 @@ def test_search_works_from_a_file(site: Path, browser: Any) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto((site / "index.html").as_uri())
     page.click("input.md-search__input")
-    page.keyboard.type("adversarial")
-    page.wait_for_selector(".md-search-result__link", timeout=10_000)
-    assert "introduction.html" in page.inner_html(".md-search-result__list")
+    page.keyboard.type("swept under the rug")  # of the introduction; results change with every letter typed
+    page.wait_for_selector('.md-search-result__link[href*="introduction.html"]', timeout=10_000)
     page.close()
 
 
