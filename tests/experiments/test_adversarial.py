@@ -61,7 +61,7 @@ def committed(repository, name):
     return [read_record(path) for path in paths]
 
 
-def test_the_recipes_used_are_the_search_s_best_within_what_seeds_differ_by(repository):
+def test_no_recipe_used_is_far_from_the_search_s_best(repository):
     """The search has one seed: two networks of one recipe differ by √2 standard deviations, and 95 % by twice that."""
     seeds_apart = [
         np.var(test_errors(committed(repository, "adversarial_ablation"), way), ddof=1)

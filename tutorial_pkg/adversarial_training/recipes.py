@@ -1,4 +1,4 @@
-"""What was tried for each way of training, and what was chosen: by the error on held-out training images alone."""
+"""What was tried for each way of training, judged by the error on held-out training images, and what is used."""
 
 from __future__ import annotations
 
