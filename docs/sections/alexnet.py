@@ -66,7 +66,7 @@ print(f"validation accuracy {100 * training.val_accuracy[-1]:.0f} %, by chance {
 # Each image that it has right can be changed into the class that it thinks second. Between the two images is the change,
 # magnified ten times:
 
-# %% alt="Rows of three pictures: an image, the magnified change, and an image that looks the same" caption="Crops of photographs, the smallest change to the second class magnified 10 times around grey, and the adversarial images."
+# %% alt="Rows of three pictures: an image, the magnified change, and an image that looks the same" caption="Groups of three: a crop of a photograph, the smallest change to the second class magnified 10 times around grey, and the adversarial image."
 inputs, labels = model_inputs(photographs.val_images, recipe), photographs.val_labels
 with torch.no_grad():
     first, second = model(inputs).topk(2).indices.T
@@ -129,7 +129,7 @@ image_grid(pictures, cell_inches=0.9)
 #
 # What can one say beyond looking? The same statistics as for [digits](units.py), where they make sense for photographs:
 # what share of a set is of one class, and how far its images are apart in pixels, in their mean colour, and in the layer's
-# own features. Strokes have no slant here.
+# own features. The statistics of strokes have no place here.
 #
 # --8<-- "figures3_4/statistics.md"
 #
@@ -155,7 +155,7 @@ image_grid(pictures, cell_inches=0.9)
 #   {{ figures3_4.fc2.units.class_share }} for units and {{ figures3_4.fc2.uniform.class_share }} for random directions,
 #   δ = {{ figures3_4.fc2.units-uniform.class_share }} ({{ figures3_4.fc2.units-uniform.class_share.verdict }}). Before training
 #   it was {{ figures3_4.untrained.units-uniform.class_share }} ({{ figures3_4.untrained.units-uniform.class_share.verdict }}).
-#   No unit is about a class in the way a detector would be, whose share is 1.
+#   On average, units are far from being detectors of a class, whose share would be 1.
 # - **More than the class.** Against random images *of the same classes*, the units' images are closer in mean colour
 #   (δ = {{ figures3_4.fc2.units-matched.colour_distance }}) and in pixels
 #   (δ = {{ figures3_4.fc2.units-matched.pixel_distance }}).
@@ -178,7 +178,7 @@ image_grid(pictures, cell_inches=0.9)
 # - **Success.** {{ figure5.far.success }} of the {{ figure5.num_attacked }} images to the chosen class and
 #   {{ figure5.nearest.success }} of the first {{ figure5.num_nearest }} to the nearest one, at a mean distortion of
 #   {{ figure5.far.distortion_mean }} and {{ figure5.nearest.distortion_mean }}. The largest are
-#   {{ figure5.far.distortion_max }} and {{ figure5.nearest.distortion_max }}.
+#   {{ figure5.far.distortion_max }} and {{ figure5.nearest.distortion_max }}; changes as large as the first can be seen.
 # - **Small against a byte.** {{ figure5.far.distortion_mean }} is {{ figure5.far.steps }} of 255 levels; the pixel that
 #   changes most changes by {{ figure5.far.largest_change }} of them. A minimum lies *on* the boundary, and rounding to whole
 #   levels moves an image off it, to either side: {{ figure5.far.error_rounded }} are still misclassified after rounding. An
@@ -202,9 +202,10 @@ image_grid(pictures, cell_inches=0.9)
 # --8<-- "table5_trained/table5.md"
 #
 # Training enlarges the upper bound of {{ table5_trained.grew }} of {{ table5_trained.num_layers }} layers, most in
-# {{ table5_trained.most_grown }}, {{ table5_trained.most_growth }} times. The product of all, which bounds what these
-# layers can amplify together (normalisation and pooling come on top), goes from {{ table5_trained.product.before }} to {{ table5_trained.product.after }}; the
-# paper's column has {{ table5_trained.product.paper }}.
+# {{ table5_trained.most_grown }}, {{ table5_trained.most_growth }} times (the last layer, fc3, starts from a tenth of the
+# weights that the rule for the others gives). The product of all, which bounds what these layers can amplify together
+# (normalisation and pooling come on top), goes from {{ table5_trained.product.before }} to
+# {{ table5_trained.product.after }}; the paper's column has {{ table5_trained.product.paper }}.
 #
 # ## Your own images
 #
@@ -252,8 +253,8 @@ image_grid(pictures, cell_inches=0.9)
 # For distortions, [Moosavi-Dezfooli et al. (2016)](../references.md#moosavi2016) measured the minimum on ImageNet networks
 # with DeepFool; [Carlini and Wagner (2017)](../references.md#carlini2017) reached any target class on Inception v3 with
 # changes so small that, as they put it, the lowest bits of the pixels suffice.
-# [Kurakin et al. (2017)](https://arxiv.org/abs/1607.02533) printed and photographed adversarial images and found that many
-# survive, though not the smallest. [Simon-Gabriel et al. (2019)](https://arxiv.org/abs/1802.01421) argue that for usual
+# [Kurakin et al. (2017)](../references.md#kurakin2017) printed and photographed adversarial images and found that many
+# survive, though not the smallest. [Simon-Gabriel et al. (2019)](../references.md#simongabriel2019) argue that for usual
 # initial weights the vulnerability grows with the square root of the number of pixels, which is why the size of the images
 # matters in the comparison above.
 #

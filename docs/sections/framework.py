@@ -2,13 +2,12 @@
 # # Framework (§2)
 #
 # > **What this section sets up.** The paper studies a handful of networks, from a linear classifier to AlexNet, on
-# > three
-# > data sets. Everything it says later, about units and about adversarial examples, is said of these. (Paper, §2 and
-# > §4.2)
+# > three data sets. Everything it says later, about units and about adversarial examples, is said of these. (Paper, §2
+# > and §4.2)
 #
-# The paper names its networks in one sentence each and gives their errors in Table 1. To recompute anything, we first
-# have to train networks that have the same errors, and that turns out to hinge on two things that the paper says in
-# passing: how weight decay is counted, and what "until convergence" means.
+# The paper names its networks in one sentence each and gives the errors of six of them in Table 1. To recompute
+# anything, we first have to train networks that have the same errors, and that turns out to hinge on two things that
+# the paper says in passing: how weight decay is counted, and what "until convergence" means.
 #
 # ## Notation
 #
@@ -220,16 +219,16 @@ for convention in DECAY_CONVENTIONS:
 # ## Differences from the paper
 #
 # 1. **Weight decay.** $\frac{\lambda}{2} \sum w^2$ in networks without biases, not $\lambda \sum w^2 / k$, for the
-#    reasons above.
+#    reasons above. Of the five readings in the table it is the one that comes closest to the paper's errors, test errors
+#    included.
 # 2. **Convergence.** The paper gives no criterion. Ours is above; the number of iterations and whether the criterion
-#    was met are in each record. The two sigmoid networks reach the limit on iterations first. That limit was set by the
-#    time at hand and with their errors at it, test errors included, in view.
+#    was met are in each record. The two sigmoid networks reach the limit on iterations first. We set that limit by
+#    the time we had, and had seen their errors at it, test errors included.
 # 3. **Initial weights.** Not given. We use [Glorot and Bengio's](../references.md#glorot2010), four times as large
 #    below a sigmoid, as they recommend. For the linear models it does not matter.
 # 4. **The autoencoder.** The paper asks for "very high quality first layer filters" and gives no objective. We use
-#    the sparse autoencoder of [Ng's lecture notes](../references.md#ng2011), with a $\beta$ of our choice:
-#    the one setting that was tried to the end, on a fifth of the images, with training and test error in view. The
-#    reading of the weight decay was likewise chosen as the one, of five, that comes closest to the paper's errors.
+#    the sparse autoencoder of [Ng's lecture notes](../references.md#ng2011), with a $\beta$ of our choice. Only one
+#    setting was tried to the end, on a fifth of the images, and we had its training and test error in view.
 # 5. **Conv.** The order of its layers is given, their sizes are not. We take 32 maps of 5×5, pooling by 2, 256 units
 #    and half of them dropped, with rectified units, trained by mini-batches, since dropout has no place in L-BFGS:
 #    its objective would change from one evaluation to the next.
@@ -240,11 +239,10 @@ for convention in DECAY_CONVENTIONS:
 #
 # Nobody trains like this any more. Full-batch L-BFGS gave way to stochastic gradient descent, sigmoids to rectified
 # units, and the sparse autoencoder to supervised training from the start. For adversarial examples little depends on
-# it: they have been found for every architecture tried since, with distortions of the same order, as long as nothing
-# is done against them. And the extreme weight decay that the paper tried "in order to test whether it is still
-# possible to generate adversarial examples" pointed ahead: it makes the model smoother, adversarial examples farther
-# away, and the error higher, the trade that [Tsipras et al. (2019)](../references.md#tsipras2019) later argued cannot
-# be had for free.
+# it: every architecture tried since has them, as long as nothing is done against them. And the extreme weight decay
+# that the paper tried "in order to test whether it is still possible to generate adversarial examples" pointed ahead:
+# it makes the model smoother, adversarial examples farther away, and the error higher. [Tsipras et al.
+# (2019)](../references.md#tsipras2019) later argued that robustness can have to be paid for in accuracy.
 #
 # ## Exercises
 #

@@ -101,10 +101,10 @@ print(f"with random noise of the same length:  {share_wrong(inputs + noise):.1f}
 
 # %% [markdown]
 # Every image can be pushed across, although noise of the same length does next to nothing: the perturbation is small but
-# aims. Here are a few of them, with the perturbation drawn in the middle (grey is no change) and the altered image on
+# aims. Here are four of them, with the perturbation drawn in the middle (grey is no change) and the altered image on
 # the right.
 
-# %% tags=["hide-input"] alt="Four rows of a digit, its perturbation and the altered digit, which looks the same" caption="Left: a digit the model gets right. Middle: the perturbation, the same scale for all. Right: their sum, which the model gets wrong."
+# %% tags=["hide-input"] alt="Four rows of a digit, its perturbation and the altered digit, which looks the same" caption="Four groups of three. In each, left: a digit the model gets right, under its class. Middle: the perturbation, the same scale for all. Right: their sum, under the class that the model now gives."
 import matplotlib.pyplot as plt
 
 figure, axes = plt.subplots(2, 6, figsize=(6.4, 2.5))
@@ -122,7 +122,7 @@ for i in range(4):
 plt.show()
 
 # %% [markdown]
-# One thing is swept under the rug: some pixels have left the range from 0 to 1, so that the sum is not quite an image. And
+# One thing was left out: some pixels have left the range from 0 to 1, so that the sum is not quite an image. And
 # a network with hidden layers has no such formula, since its scores are not linear in $x$. The paper therefore poses a
 # constrained optimisation problem and solves it numerically; that is the subject of §4.1.
 #

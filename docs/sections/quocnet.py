@@ -20,8 +20,9 @@
 # The filters $w_{ml}$ are *untied*: unlike in a convolution, every place has filters of its own. That is why there are a
 # billion of them.
 #
-# They are learned from images alone, by *reconstruction TICA*. With $W_1$ for all filters of a stage, $W_2$ for the weights
-# that write their responses back into the image, and $H_j$ for the sum over the neighbourhood $N_j$:
+# They are learned from images alone, by *reconstruction TICA* (topographic independent component analysis). With $W_1$
+# for all filters of a stage, $W_2$ for the weights that write their responses back into the image, and $H_j$ for the sum
+# over the neighbourhood $N_j$:
 #
 # $$
 # \min_{W_1, W_2} \; \sum_i \Big( \lVert W_2 W_1^{\top} x_i - x_i \rVert_2^2
@@ -29,9 +30,9 @@
 # $$
 #
 # The first term keeps what is in the image. The second wants few pooling units to respond at a time, and so it makes
-# filters respond together that are pooled together. The features of the last stage are then the input of a linear classifier
-# of cars; the filters stay as they are. What it gets wrong is sought as [before](minimum_distortion.py), from the pixels
-# through all stages.
+# filters respond together that are pooled together. The features of the last stage are then the input of a linear
+# classifier of cars; the filters stay as they are. Images that it gets wrong are found as
+# [before](minimum_distortion.py), by an attack on the pixels through all stages.
 #
 # | symbol | in the code |
 # | --- | --- |
@@ -42,8 +43,8 @@
 # | the car classifier | `fit_linear_probe(features, labels, generator=generator)` |
 # | the nearest image that is not a car | `minimum_distortion(model, x, labels=labels).adv_inputs` |
 #
-# Le et al.'s sizes need no memory to be counted. The network that runs here is tiny; its "cars" are crops of a
-# photograph of a temple, to be told from crops of a flower.
+# The weights of Le et al.'s network can be counted without memory for them. The network that runs here is tiny; its
+# "cars" are crops of a photograph of a temple, to be told from crops of a flower.
 
 # %%
 import torch
@@ -69,7 +70,7 @@ for stage, lost in enumerate(training.reconstruction, 1):
 # %% [markdown]
 # No label was used so far. Now the classifier gets some, and we ask for the nearest image that is no longer a temple:
 
-# %% alt="Rows of three pictures: a crop of a temple, an image that looks the same, and the magnified difference" caption="Crops of a temple that are recognised, the nearest images that are not, and the absolute difference, magnified so that the largest change is white."
+# %% alt="Rows of three pictures: a crop of a temple, an image that looks the same, and the magnified difference" caption="Groups of three: a crop of a temple that is recognised, the nearest image that is not, and the absolute difference, magnified so that the largest change of a colour is at full brightness."
 names = photographs.class_names
 is_temple = torch.tensor(["china" in name for name in names]).long()
 labels = is_temple[photographs.train_labels]
@@ -112,7 +113,7 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 #
 # --8<-- "quocnet/filters.md"
 #
-# They are not yet the edges and blobs that such costs are known for. A convolution learns one filter from every patch of
+# The filters are not yet the edges and blobs that such costs are known for. A convolution learns one filter from every patch of
 # every image; here each place learns its own, from {{ quocnet.num_patches }} patches, and most of the noise it started from
 # is still there.
 #
@@ -141,8 +142,9 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 #   learning helps it in the last stage is not shown.
 # - **What depth adds.** {{ quocnet.best_stage }} is the best of the three, with {{ quocnet.best_stage.auc }}. Each stage
 #   pools, and throws away what the cost did not ask it to keep. The paper uses the last one, and so does Figure 6.
-# - **What tying adds.** With a $W_2$ of its own, as in Le et al. (2012), the last stage has {{ quocnet.untied-stage3.auc }}.
-#   $W_2$ can then undo whatever $W_1$ does, and features may be loud where images vary least.
+# - **What tying adds.** In our network $W_2 = W_1$. With a $W_2$ of its own, as in Le et al. (2012), the last stage has
+#   {{ quocnet.untied-stage3.auc }} in place of {{ quocnet.last.auc }}. $W_2$ can then undo whatever $W_1$ does, and
+#   features may be loud where images vary least.
 #
 # ## What units like
 #
@@ -179,6 +181,8 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 # {{ quocnet.full_size_memory }}: for the largest stage's weights, their gradients, Adam's two moments, and the patches.
 #
 # --8<-- "quocnet/full_size.md"
+#
+# This trains it and attacks it:
 #
 # ```bash
 # python scripts/build_figures.py --profile paper --device cuda \

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Spectral analysis
 #
-# > **The claim.** A network is unstable if its layers can amplify. How much a layer can is its largest singular value, and
-# > a convolution's can be computed frequency by frequency. In AlexNet "instabilities can appear as soon as in the first
-# > convolutional layer". (Paper, §4.3)
+# > **The claim.** That a network is unstable can be partly explained by how much its layers can amplify. The most that a
+# > layer can is its largest singular value, and a convolution's can be computed frequency by frequency. In AlexNet
+# > "instabilities can appear as soon as in the first convolutional layer". (Paper, §4.3)
 #
 # ## What is computed
 #
@@ -39,8 +39,9 @@
 #
 # The paper takes the columns of $A(\omega)$ from $\hat w(\omega + l\pi\Delta^{-1})$. Two things are wrong with it when
 # $\Delta > 1$. The frequencies that a stride mixes up are $2\pi/\Delta$ apart, not $\pi/\Delta$; and a factor
-# $1/\Delta$ an axis is missing. The smallest example is a difference of neighbours, taken at every other pixel: it uses each pixel
-# once, so that its norm is $\sqrt 2$. We write the operator out as a matrix to be sure.
+# $1/\sqrt\Delta$ an axis, $1/\Delta$ in all, is missing. The smallest example is a difference of neighbours, taken at
+# every other pixel: it uses each pixel once, so that its norm is $\sqrt 2$. We write the operator out as a matrix to be
+# sure.
 
 # %%
 import math
@@ -95,7 +96,7 @@ print(f"printed formula:    {printed.max():.4f}")
 # solutions. Between the grid points the lower bound is then *zero*, and what one reads is how close a
 # grid point happens to lie:
 
-# %% alt="Lower bound against the size of the grid: scattered for a square layer, level for a tall one" caption="λ₋ of two random 3×3 convolutions against the grid it is read on. The square layer's depends on how near a grid point comes to a zero; the other's hardly moves."
+# %% alt="Lower bound against the size of the grid: scattered for a square layer, level for a tall one" caption="λ₋ as a share of λ₊, of two random 3×3 convolutions, against the grid it is read on. The square layer's depends on how near a grid point comes to a zero; the other's hardly moves."
 torch.manual_seed(0)
 square, tall = torch.randn(24, 24, 3, 3), torch.randn(48, 24, 3, 3)
 sizes = range(4, 41, 3)
@@ -111,8 +112,9 @@ refined = conv_frame_bounds(square, grid=13, refine=True)
 print(f"24 → 24 on the 13×13 grid: {refined.lower:.1e}; searched over continuous frequencies: {refined.infimum:.0e}")
 
 # %% [markdown]
-# The paper's $5 \cdot 10^{-5}$ for conv4 is such a number, and so is our {{ table5.conv4.lower }}. fc2 is square too, but it
-# has no frequencies: its small lower bound is what square random matrices have, about $1/n$ of the largest value.
+# The paper's $5 \cdot 10^{-5}$ for conv4 is such a number, and so is our {{ table5.conv4.lower }}. fc2 is square too,
+# but it has no frequencies: its small lower bound is what square random $n \times n$ matrices have, of the order of
+# $1/n$ of the upper one.
 #
 # **It is not that of the layer as used.** Real layers do not wrap around; they pad with zeros.
 #
@@ -158,7 +160,7 @@ for pooling in (nn.MaxPool2d(2), nn.MaxPool2d(3), nn.MaxPool2d(3, stride=2)):
     print(f"windows {pooling.kernel_size}×{pooling.kernel_size}, stride {pooling.stride}: gain {gain:g}")
 
 # %% [markdown]
-# Nor does a search find anything worse:
+# A search finds nothing worse:
 #
 # --8<-- "spectral_checks/gains.md"
 #
@@ -167,10 +169,11 @@ for pooling in (nn.MaxPool2d(2), nn.MaxPool2d(3), nn.MaxPool2d(3, stride=2)):
 # ## What the bounds allow, and what an attack finds
 #
 # The product of the layers' bounds is a Lipschitz constant $L$ of the network. If $z_1$ and $z_2$ are the two largest
-# logits, no perturbation with $\lVert r \rVert < (z_1 - z_2) / \sqrt 2 L$ changes the class. That is a proof of
-# stability, the only kind of proof that these bounds can give. A large $L$ proves nothing: it says
-# that *some* input would be amplified that much by *every* layer. We follow the smallest perturbations that change the
-# class of {{ layer_gains.num_attacked }} test images, and noise of the same norms, through three trained networks.
+# logits, no perturbation with $\lVert r \rVert < (z_1 - z_2) / (\sqrt 2\, L)$ changes the class. That is a proof of
+# stability, the only kind of proof that these bounds can give. A large $L$ proves nothing: it is reached only by a change
+# that *every* layer amplifies as much as it can, and there need be no such change. We follow the smallest perturbations
+# that change the class of {{ layer_gains.num_attacked }} test images, and noise of the same norms, through three trained
+# networks.
 #
 # --8<-- "layer_gains/gains.md"
 #
@@ -183,7 +186,7 @@ for pooling in (nn.MaxPool2d(2), nn.MaxPool2d(3), nn.MaxPool2d(3, stride=2)):
 # length that is proven to be safe. For the linear model, where only one layer has to be amplified, it is
 # {{ layer_gains.softmax1.times_safe_radius_median }} times. So the bound is right in direction and loose in size: the
 # attack finds gains well above those of noise ({{ layer_gains.N100-100-10.logits.mean }} on average against
-# {{ layer_gains.N100-100-10.logits.noise_mean }}), but nowhere near what the layers' worst cases multiply to.
+# {{ layer_gains.N100-100-10.logits.noise_mean }}), but well below what the layers' worst cases multiply to.
 #
 # **Does the first layer's worst direction fool the network?** If a large $\lambda_+$ of the first layer were what makes
 # the network unstable, moving an image along the singular vector that belongs to it should do. We move each image as far as
@@ -230,10 +233,10 @@ for name, moved in changed.items():
 #
 # ## Do the unstable directions belong to the architecture?
 #
-# The paper closes §4.3 by blaming the architecture: the directions should be a property of the layers and their sizes, and
-# hardly of the values that training gives to the weights. If so, networks of one architecture and different seeds
-# should be unstable in the same directions. We attack the same {{ unstable_directions.num_images }} test images, towards the same
-# classes, on networks that differ in their seed only, and on networks of another architecture.
+# The paper opens §4.3 by blaming the architecture: the unstable directions should be a property of the layers and their
+# sizes, and hardly of the values that training gives to the weights. If so, networks of one architecture and different
+# seeds should be unstable in the same directions. We attack the same {{ unstable_directions.num_images }} test images,
+# towards the same classes, on networks that differ in their seed only, and on networks of another architecture.
 #
 # --8<-- "unstable_directions/pairs.md"
 #
@@ -248,7 +251,7 @@ for name, moved in changed.items():
 # 1. **Weights.** Table 5 is of random weights in AlexNet's shapes, Gaussian with standard deviation 0.01 as in
 #    [Krizhevsky et al. (2012)](../references.md#krizhevsky2012), not of a trained network; of a small trained one there is
 #    [a table](alexnet.py#table-5-from-trained-weights).
-# 2. **The formula.** Shifts of $2\pi l/\Delta$ and a factor $1/\Delta$ an axis, in the equivalent polyphase form.
+# 2. **The formula.** Shifts of $2\pi l/\Delta$ and a factor $1/\Delta$, in the equivalent polyphase form.
 # 3. **Groups.** AlexNet was split over two GPUs, so that conv2, conv4 and conv5 consist of two separate halves. The bounds are
 #    the largest and the smallest over both. The paper's sizes, such as 384×3×3×384, leave the groups out.
 # 4. **The grid.** The paper does not state any. We take the size of each layer's output map.
@@ -263,7 +266,7 @@ for name, moved in changed.items():
 # tried the regulariser that this section suggests, a penalty on each layer's largest singular value;
 # [Miyato et al. (2018)](../references.md#miyato2018) divided every layer by it, which steadied the training of
 # generative networks; [Cissé et al. (2017)](../references.md#cisse2017) kept layers close to tight frames,
-# where $\lambda_- \approx \lambda_+$, and found networks that resisted small perturbations better. All three work with bounds a layer
+# where $\lambda_- \approx \lambda_+$, and found networks that resisted small perturbations better. All four work with bounds a layer
 # at a time, whose product, as seen above, is loose.
 #
 # ## Exercises

@@ -155,14 +155,15 @@ print(f"5.9 % is 15 of 256: the interval is {low:.1%} to {high:.1%}")
 # --8<-- "tables3_4/cells.md"
 #
 # **Do they carry over?** To a model trained on the other half, the examples cause an error of
-# {{ tables3_4.across.minimum }} on average, noise of the same norms {{ tables3_4.across.noise }}. Stretched to
+# {{ tables3_4.across.minimum }} on average, noise of the same norms {{ tables3_4.across.noise }}. (Both count the images that
+# a model has wrong unaltered, see Table 3.) Stretched to
 # a distortion of 0.1, which makes them {{ tables3_4.growth }} longer on average, they cause
 # {{ tables3_4.across.amplified }}; Gaussian noise of that standard deviation {{ tables3_4.gaussian.10 }}.
 #
 # **Do they lose much by the change of the training set?** The paper says that "their effectiveness decreases
 # considerably". Compared with the 100 % on the model they were made for it does, but that comparison changes the model
 # along with its training set. So we train M1 once more on P1 from other initial weights (M1-restart). Between networks of
-# this one architecture the examples cause {{ tables3_4.same_set.minimum }} within a training set and
+# this one architecture the examples cause an error of {{ tables3_4.same_set.minimum }} within a training set and
 # {{ tables3_4.other_set.minimum }} across; stretched to 0.1, {{ tables3_4.same_set.amplified }} and
 # {{ tables3_4.other_set.amplified }}. The difference in each of the {{ tables3_4.num_splits }} splits, on the images that
 # all models had right and with a 95 % interval over images:
@@ -172,13 +173,13 @@ print(f"5.9 % is 15 of 256: the interval is {low:.1%} to {high:.1%}")
 #
 # ## What decides whether an example carries over?
 #
-# A perturbation that ends exactly on one model's boundary need only be a little too short for another's. So we stretch
-# it: $x + t\, r^f$ with a growing factor $t$.
+# A perturbation that ends exactly on one model's boundary fails on another model as soon as it is a little too short for
+# that one's. So we stretch it: $x + t\, r^f$ with a growing factor $t$.
 #
 # --8<-- "transfer_curve/curves.md"
 #
-# At twice the smallest perturbation the examples cause {{ transfer_curve.transfer.2 }} errors in other models, at
-# {{ transfer_curve.last_factor }} times {{ transfer_curve.transfer.last }}; noise of the same norm
+# At twice the smallest perturbation the examples cause an error of {{ transfer_curve.transfer.2 }} in other models on
+# average, at {{ transfer_curve.last_factor }} times {{ transfer_curve.transfer.last }}; noise of the same norms
 # {{ transfer_curve.noise.2 }} and {{ transfer_curve.noise.last }}.
 #
 # The directions are far from unrelated. The cosine between two models' perturbations, for the same image and the same
@@ -271,8 +272,8 @@ plt.show()
 # about 25 orthogonal directions that fool two models at once, measured that two models' boundaries are closer to
 # each other than to the data, and built a task on which examples do *not* carry over, so that transfer is no
 # law. [Ilyas et al. (2019)](../references.md#ilyas2019) showed that perturbations hold patterns that predict the class in
-# unaltered images too. Training sets drawn from one source share these patterns, which is why examples carry over
-# between disjoint halves of one.
+# unaltered images too. Training sets drawn from one source share these patterns, which would explain why examples carry
+# over between disjoint halves of one.
 #
 # ## Exercises
 #

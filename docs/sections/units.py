@@ -120,8 +120,9 @@ for other in ("random", "chance"):
 #
 # Verdicts over the {{ units.num_tests }} statistics: a negligible difference {{ units.count.negligible }}, undecided
 # {{ units.count.undecided }}, units {{ units.count.first }}, random directions {{ units.count.second }}. ("Negligible" takes an
-# interval wholly within the shaded range; a test that merely finds no difference would not do.) Either kind is far from chance:
-# for class purity, units against random images have δ = {{ units.hidden.units-chance.purity }}.
+# interval of the mean over the networks wholly within the shaded range; a test that merely finds no difference would not do.)
+# Either kind is far from chance: for class purity, units against random images have
+# δ = {{ units.hidden.units-chance.purity }}, and random directions {{ units.hidden.uniform-chance.purity }}.
 #
 # Four more things are in the table.
 #
@@ -193,8 +194,8 @@ for kind, s in made.items():
 #
 # --8<-- "units/readout.md"
 #
-# Linear combinations of all units give the class, the slant and the aspect far better than any one unit does. Most of what
-# the layer knows is in the space; no coordinate has a factor to itself.
+# One linear combination of all units, fitted to a factor, gives slant, stroke width and aspect far better than any one unit
+# does, and the class better, too. Most of what the layer knows is in the space; no coordinate has a factor to itself.
 #
 # ## The verdict
 #
@@ -234,9 +235,9 @@ for kind, s in made.items():
 #
 # [Morcos et al. (2018)](../references.md#morcos2018) found that networks which generalise well depend less on single
 # directions, and that units selective for a class matter no more than others when they are removed.
-# [Elhage et al. (2022)](https://arxiv.org/abs/2209.10652) show in small models how a layer can store more features than it
+# [Elhage et al. (2022)](../references.md#elhage2022) show in small models how a layer can store more features than it
 # has units, along directions that are not axes: neither units nor *random* directions are then the ones to read, but
-# particular ones, which must be found. [Locatello et al. (2019)](https://arxiv.org/abs/1811.12359) prove that without
+# particular ones, which must be found. [Locatello et al. (2019)](../references.md#locatello2019) prove that without
 # assumptions on model and data, disentangled coordinates cannot be learned from unlabelled images at all.
 #
 # ## Exercises
