@@ -54,7 +54,7 @@ def main() -> None:
             rows.append({"layer": layer, "source": source, "examples_per_second": args.n / refreshed})
             print(f"{layer} {source}: {args.n / refreshed:,.0f} examples/s")
     content = {
-        "device": torch.cuda.get_device_name() if args.device == "cuda" else f"CPU, {args.threads} thread(s)",
+        "device": torch.cuda.get_device_name() if args.device == "cuda" else f"CPU, {args.threads} thread{'s' * (args.threads > 1)}",
         "seconds": "elapsed" if args.device == "cuda" else "processor",
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
         "num_examples": args.n,

@@ -70,7 +70,7 @@ def test_tables_and_numbers():
     assert percent(0.01234) == "1.23 %"
     assert percent(float("nan")) == "–"
     assert mean_sd([1.0]) == "1.00"
-    assert mean_sd([0.01, 0.03], digits=1, scale=100) == "2.0 ± 1.4"
+    assert mean_sd([0.01, 0.03], digits=1, scale=100) == "2.0\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}1.4"
 
 
 def test_provenance_says_where_numbers_come_from():

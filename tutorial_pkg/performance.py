@@ -167,7 +167,8 @@ def _refreshes(benchmark: Benchmark) -> str:
 
 def _provenance(benchmark: Benchmark) -> str:
     machine = benchmark["machine"]
-    where = machine.get("accelerator") or f"{machine['processor']}, {benchmark['threads']} thread(s)"
+    threads = benchmark["threads"]
+    where = machine.get("accelerator") or f"{machine['processor']}, {threads} thread{'s' * (threads > 1)}"
     seconds = "seconds of processor time" if benchmark["seconds"] == "processor" else "elapsed seconds"
     versions = ", ".join(f"{name} {version}" for name, version in benchmark["versions"].items() if version)
     return (

@@ -97,11 +97,11 @@ def test_pages(tmp_path):
     records = {"toy": [make_record(experiment="toy")]}
     full = ledger(claims, records)
     assert re.search(r"### U1\. One\. \{ #u1", full)
-    assert "✔ holds** 1 of 1" in full
+    assert "✔ holds**: 1 of 1" in full
     assert "○ not run" in full
     glance = at_a_glance(claims, records)
     assert "Of 2 claims" in glance
-    assert "holds on digits" in glance
-    assert "Two." not in glance
+    assert "holds&nbsp;on&nbsp;digits" in glance
+    assert "Two. | ○&nbsp;not&nbsp;run" in glance
     write_ledger(tmp_path, claims, records)
     assert (tmp_path / "claims" / "ledger.md").read_text() == full

@@ -48,7 +48,7 @@ def ledger(claims: Sequence[Claim], records: Records) -> str:
 
 
 def at_a_glance(claims: Sequence[Claim], records: Records) -> str:
-    """Return the count of verdicts and a line for each claim that was decided."""
+    """Return the count of verdicts and a line for each claim."""
     verdicts = [(claim, judge(claim, records)) for claim in claims]
     counts = Counter(verdict.status for _, verdict in verdicts)
     summary = " · ".join(f"**{counts[status]}** {MARKS[status]}" for status in MARKS if counts[status])
@@ -56,10 +56,9 @@ def at_a_glance(claims: Sequence[Claim], records: Records) -> str:
         [
             f"[{claim.id}](claims.md#{claim.id.lower()})",
             claim.statement,
-            MARKS[verdict.status] + " on digits" * ("quick" in _profiles(claim, records)),
+            (MARKS[verdict.status] + " on digits" * ("quick" in _profiles(claim, records))).replace(" ", "&nbsp;"),
         ]
         for claim, verdict in verdicts
-        if verdict.status != "not run"
     ]
     table = markdown_table(["", "the paper says", "here"], rows, num_text_columns=3) if rows else ""
     return f"Of {len(claims)} claims: {summary}.\n\n{table}\n"
@@ -72,7 +71,7 @@ def _entry(claim: Claim, records: Records) -> str:
     lines = [
         f"### {claim.id}. {claim.statement} {{ #{claim.id.lower()} .claim }}",
         "",
-        f'<p class="verdict {kind}" markdown="span">**{MARKS[verdict.status]}** {verdict.numbers}.</p>',
+        f'<p class="verdict {kind}" markdown="span">**{MARKS[verdict.status]}**: {verdict.numbers}.</p>',
         "",
         f"- *Decided by:* {claim.decided_by}.",
         f"- *In the paper:* section {claim.section}."

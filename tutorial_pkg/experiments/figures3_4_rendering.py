@@ -101,7 +101,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         [
             [
                 LAYERS[layer],
-                f"{record.values['num_sets']} of {record.values['dim']:,}",
+                f"{record.values['num_sets']}&nbsp;of&nbsp;{record.values['dim']:,}",
                 *(_mean(record, kind, "purity") for kind in ("units", "uniform", "chance")),
                 *(effect(record, "units-uniform", name, split=True) for name in ("purity", "class_share")),
             ]
@@ -175,7 +175,7 @@ def _effects(by_layer: Mapping[str, Record]) -> Figure:
     columns = min(2, len(layers))
     rows = -(-len(layers) // columns)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(5.6, 0.4 + 1.9 * rows))
+        figure = Figure(figsize=(5.6, 0.6 + 1.9 * rows))
         axes = np.atleast_1d(figure.subplots(rows, columns, sharex=True, sharey=True)).flat
         for axis, layer in zip(axes, layers, strict=False):
             axis.axvspan(-NEGLIGIBLE, NEGLIGIBLE, color=SERIES[7], alpha=0.18, linewidth=0)
@@ -188,4 +188,5 @@ def _effects(by_layer: Mapping[str, Record]) -> Figure:
             axis.set_xlim(-1.05, 1.05)
             axis.set_xticks((-1, 0, 1))
         axis.invert_yaxis()
+        figure.supxlabel("Cliff's δ, units against random directions", fontsize=9)
     return figure

@@ -99,7 +99,7 @@ def full_size_text(records: Sequence[Record]) -> str:
     """Say what steps at full size took, or why none was taken."""
     found = [r for r in records if r.cell.startswith("full-size")]
     if not found:
-        return "A training step at full size was not measured: this profile does not ask for it."
+        return "A training step at full size was not measured: the `paper` profile asks for it, this one does not."
     values = found[0].values
     if "skipped" in values:
         return f"A training step at full size was not measured: it {values['skipped']}."
@@ -267,7 +267,7 @@ def _offer_values(values: Mapping[str, Any], output: Renderer) -> None:
         output.value(f"{short}.num_features", f"{row['num_features']:,}")
     for other in ("pixels", "random"):
         gap = found[values["last"]][f"auc_minus_{other}"]
-        output.value(f"gain_over_{other}", f"{gap['value']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}]")
+        output.value(f"gain_over_{other}", f"{gap['value']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}]".replace("-", "−"))
         word = "a gain" if gap["low"] > 0 else "a loss" if gap["high"] < 0 else "which may be chance"
         output.value(f"gain_over_{other}.verdict", word)
     stages = {name: row["auc"]["value"] for name, row in found.items() if name.startswith("trained")}
@@ -295,4 +295,4 @@ def _name(representation: str) -> str:
 
 def _with_range(interval: dict[str, float]) -> str:
     text = f"{interval['value']:+.3f} [{interval['low']:+.3f}, {interval['high']:+.3f}]"
-    return text.replace(" ", "&nbsp;")
+    return text.replace(" ", "&nbsp;").replace("-", "−")

@@ -27,6 +27,7 @@ class Config:
     Attributes:
         dataset: for `data.load_dataset`.
         num_attacked: training images attacked a model; None for all.
+        num_nearest: at most as many of them are attacked towards every other class, which costs several times as much.
         num_seeds: networks trained a row.
         seed: of the first.
         max_iter: a limit on training that overrides the recipes'; None for none.
@@ -34,6 +35,7 @@ class Config:
 
     dataset: str = "mnist"
     num_attacked: int | None = 2000
+    num_nearest: int = 10_000
     num_seeds: int = 1
     seed: int = 0
     max_iter: int | None = None
@@ -47,6 +49,7 @@ class CellConfig:
     name: str
     recipe: Recipe
     num_attacked: int | None
+    num_nearest: int
     seed: int
 
 
@@ -56,7 +59,9 @@ def cells(config: Config) -> dict[str, CellConfig]:
     for seed in range(config.seed, config.seed + config.num_seeds):
         for name, recipe in TABLE1_RECIPES.items():
             used = recipe if config.max_iter is None else recipe.shortened(config.max_iter)
-            result[f"{name}-seed{seed}"] = CellConfig(config.dataset, name, used, config.num_attacked, seed)
+            result[f"{name}-seed{seed}"] = CellConfig(
+                config.dataset, name, used, config.num_attacked, config.num_nearest, seed
+            )
     return result
 
 
@@ -79,9 +84,10 @@ def run(config: CellConfig, context: Context) -> Result:
     by_penalty = minimum_distortion(
         model, inputs, targets=targets, loss="cross_entropy", polish=False, progress=context.progress
     )
-    nearest = minimum_distortion(model, inputs, labels=labels, progress=context.progress)
+    few, their_labels = inputs[: config.num_nearest], labels[: config.num_nearest]
+    nearest = minimum_distortion(model, few, labels=their_labels, progress=context.progress)
     reached = batched_logits(model, to_target.adv_inputs, device=context.device).argmax(1) == targets
-    fooled = batched_logits(model, nearest.adv_inputs, device=context.device).argmax(1) != labels
+    fooled = batched_logits(model, nearest.adv_inputs, device=context.device).argmax(1) != their_labels
     targeted_rms = to_target.rms_distortion.cpu().double().numpy()
     penalty_rms = by_penalty.rms_distortion.cpu().double().numpy()
     nearest_rms = nearest.rms_distortion.cpu().double().numpy()
@@ -96,6 +102,7 @@ def run(config: CellConfig, context: Context) -> Result:
             "training_iterations": training.iterations,
             "training_converged": training.converged,
             "num_attacked": len(labels),
+            "num_nearest": len(their_labels),
             "success_targeted": float(reached.float().mean()),
             "success_nearest": float(fooled.float().mean()),
             "distortion_random_target_mean": float(targeted_rms.mean()),
@@ -141,6 +148,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     header = ["", "train %", "test %", "penalty", "minimum", "its mean", "nearest"]
     attacked = records[0].values["num_attacked"]
     output.value("num_attacked", f"{attacked:,}")
+    output.value("num_nearest", f"{records[0].values['num_nearest']:,}")
     output.table(
         "table1",
         header,
@@ -148,7 +156,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         caption="**Table 1**, the paper's values in parentheses. Errors, and the distortion of correctly classified "
         "training images in four readings of the paper's last column. To a random other class: the minimiser of the "
         "paper's penalised objective and the minimum itself, root mean square over the images; the minimum's mean. To "
-        "the nearest other class: the minimum's mean.",
+        f"the nearest other class: the minimum's mean, over {records[0].values['num_nearest']:,} of them.",
     )
 
 

@@ -250,7 +250,7 @@ CONFIGS = {
     "quick": Config(dataset="digits", num_images=100, restart=True, max_iter=40),
     "laptop": Config(restart=True, max_iter=500),
 }
-CONFIGS["paper"] = replace(CONFIGS["laptop"], num_images=None, num_splits=5, max_iter=None)
+CONFIGS["paper"] = replace(CONFIGS["laptop"], num_images=None, num_splits=3, max_iter=None)
 
 EXPERIMENT = Experiment(
     name="tables3_4",

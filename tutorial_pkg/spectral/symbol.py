@@ -24,7 +24,7 @@ def polyphase_symbol(
         A(ω)[f, (c, r)] = Σ_t w[f, c, Δt + r] exp(−i ω·t)
 
     This is section 4.3's A(ω), with two repairs. Its columns are the alias images ŵ((ω + 2πl)/Δ) and not
-    ŵ(ω + lπ/Δ), and they carry a factor 1/Δ an axis, which is missing there; the unitary Fourier transform over
+    ŵ(ω + lπ/Δ), and they carry a factor 1/√Δ an axis, which is missing there; the unitary Fourier transform over
     l then turns them into the form above. With the printed form the norm is wrong whenever Δ > 1.
 
     Symbol → name: w → `weight`, ω → `frequencies`, Δ → `stride`.
