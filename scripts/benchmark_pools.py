@@ -53,8 +53,9 @@ def main() -> None:
             refreshed, _ = timed(lambda pool=pool: pool.refresh(trained[0]), args.device)  # type: ignore[misc]
             rows.append({"layer": layer, "source": source, "examples_per_second": args.n / refreshed})
             print(f"{layer} {source}: {args.n / refreshed:,.0f} examples/s")
+    cpu = f"CPU, {args.threads} thread{'s' * (args.threads > 1)}"
     content = {
-        "device": torch.cuda.get_device_name() if args.device == "cuda" else f"CPU, {args.threads} thread{'s' * (args.threads > 1)}",
+        "device": torch.cuda.get_device_name() if args.device == "cuda" else cpu,
         "seconds": "elapsed" if args.device == "cuda" else "processor",
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
         "num_examples": args.n,

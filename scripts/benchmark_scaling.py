@@ -55,8 +55,9 @@ def main() -> None:
     points = [measure("batch size", size, args, side=28, num_classes=10, batch_size=size) for size in BATCH_SIZES]
     points += [measure("image side", side, args, side=side, num_classes=10) for side in SIDES]
     points += [measure("classes", count, args, side=28, num_classes=count) for count in CLASSES]
+    cpu = f"CPU, {args.threads} thread{'s' * (args.threads > 1)}"
     content = {
-        "device": torch.cuda.get_device_name() if args.device == "cuda" else f"CPU, {args.threads} thread{'s' * (args.threads > 1)}",
+        "device": torch.cuda.get_device_name() if args.device == "cuda" else cpu,
         "seconds": "elapsed" if args.device == "cuda" else "processor",
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
         "num_images": args.n,

@@ -167,7 +167,11 @@ def percent(fraction: float, digits: int = 2) -> str:
 def mean_sd(values: Sequence[float], digits: int = 2, scale: float = 1.0) -> str:
     """Format a mean and, from two values on, their standard deviation, "1.64 ± 0.05", on one line."""
     mean = f"{scale * float(np.mean(values)):.{digits}f}"
-    return mean if len(values) < 2 else f"{mean}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{scale * float(np.std(values, ddof=1)):.{digits}f}"
+    return (
+        mean
+        if len(values) < 2
+        else f"{mean}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{scale * float(np.std(values, ddof=1)):.{digits}f}"
+    )
 
 
 def beside_paper(ours: str, theirs: float) -> str:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tutorial_pkg.adversarial_training import Pool, PoolRecipe
-from tutorial_pkg.models import fully_connected
+from tutorial_pkg.models import LayeredModel, fully_connected
 
 
 def distances(first, second):
@@ -106,9 +106,33 @@ def test_stored_changes_follow_the_features(network, images):
         ({"source": "fgsm"}, "unknown source of examples 'fgsm'"),
         ({"capacity": 0}, "capacity ≥ 1, period ≥ 1 and 0 < replaced ≤ 1, got 0, 40 and 0.25"),
         ({"replaced": 1.5}, "capacity ≥ 1, period ≥ 1 and 0 < replaced ≤ 1, got 60, 40 and 1.5"),
+        ({"box": (1.0, 0.0)}, r"lower end below its upper one, got \(1.0, 0.0\)"),
         ({"stretch": -1.0}, "stretch > 0, max_norm > 0 and weight ≥ 0, got -1.0"),
     ],
 )
 def test_a_recipe_that_makes_no_sense_is_refused(images, wrong, message):
     with pytest.raises(ValueError, match=message):
         make_pool(images, **wrong)
+
+
+@pytest.fixture
+def rectified():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        hidden = torch.nn.Linear(16, 8)
+        hidden.weight.data *= 20
+        return LayeredModel(
+            {"hidden1": torch.nn.Sequential(hidden, torch.nn.ReLU()), "logits": torch.nn.Linear(8, 4)}
+        ).eval()
+
+
+@pytest.mark.parametrize("source", ["linearised", "minimum_distortion"])
+def test_a_layer_that_leaves_the_box_is_refused_and_one_with_its_own_box_is_not(rectified, images, source):
+    with pytest.raises(ValueError, match=r"layer 'hidden1' gives values from 0 to .*, outside its pool's box"):
+        make_pool(images, layer="hidden1", source=source).refresh(rectified)
+    pool = make_pool(images, layer="hidden1", source=source, box=(0.0, float("inf")))
+    pool.refresh(rectified)
+    examples, _ = pool.draw(rectified, 60)
+    assert (examples >= 0).all()
+    assert (examples > 1).any()
+    assert torch.isfinite(examples).all()

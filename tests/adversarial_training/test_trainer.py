@@ -46,9 +46,24 @@ def test_without_pools_a_step_is_adam_on_the_penalised_loss(ten, untrained, weig
     loss.backward()
     gradient = torch.cat([p.grad.flatten() for p in untrained.parameters()])
     large = gradient.abs() > 1e-4
-    warm = 1e-2 / 200
     moved = (weights(after) - weights(untrained))[large]
-    assert torch.allclose(moved, -warm * gradient.sign()[large], rtol=0.02, atol=1e-7)
+    assert torch.allclose(moved, -1e-2 * gradient.sign()[large], rtol=0.02, atol=1e-7)
+
+
+def test_muon_moves_a_matrix_along_its_gradient_with_equal_singular_values(ten, untrained):
+    """Along the gradient's first singular vectors it goes equally far, for singular values far apart."""
+    recipe = replace(PLAIN, epochs=1, batch_size=10, learning_rate=1e-2, optimizer="muon")
+    after, _ = train_adversarially(recipe, ten, seed=0)
+    torch.nn.functional.cross_entropy(untrained(ten.train_inputs), ten.train_labels).backward()
+    for (name, old), new in zip(untrained.named_parameters(), after.parameters(), strict=True):
+        moved = (old - new).detach()
+        if old.ndim == 2:
+            u, singular, vt = torch.linalg.svd(old.grad, full_matrices=False)
+            along = (u.T @ moved @ vt.T).diagonal()[:4] / 1e-2
+            assert singular[0] > 2 * singular[3], name
+            assert ((along > 0.6) & (along < 1.3)).all(), (name, along)
+        else:
+            assert torch.allclose(moved.abs(), torch.full_like(moved, 1e-3), rtol=0.02), name
 
 
 def test_a_hidden_pool_alone_changes_the_layers_above_it_only(ten):
@@ -101,6 +116,8 @@ def test_checkpoints_are_kept_apart_by_pool(digits, tmp_path):
     ("wrong", "message"),
     [
         ({"epochs": 0}, "epochs ≥ 1"),
+        ({"weight_decay": float("nan")}, "weight_decay ≥ 0, got 2, 100, 0.005 and nan"),
+        ({"optimizer": "sgd"}, "unknown optimizer 'sgd'; expected one of adam, muon"),
         ({"dropout": (1.0, 0.0, 0.0)}, r"dropout probabilities are in \[0, 1\)"),
         ({"pools": POOLS + POOLS}, "one pool a layer"),
     ],

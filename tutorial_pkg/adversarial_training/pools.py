@@ -28,6 +28,7 @@ class PoolRecipe:
         period: training steps from one round to the next.
         stretch: the examples' distance, as a multiple of the distance to the boundary.
         max_norm: the largest ‖r‖₂ of an example.
+        box: range of the layer's output; a layer of rectifiers has (0, inf).
         weight: of the pool's mean loss, beside the clean images' 1.
         trains_below: False is the paper's: an example is a point of the layer's output and trains the layers above it.
             True stores r alone and adds it to the image's present features, so that the layers below are trained too.
@@ -40,6 +41,7 @@ class PoolRecipe:
     period: int = 40
     stretch: float = 1.0
     max_norm: float = math.inf
+    box: tuple[float, float] = (0.0, 1.0)
     weight: float = 1.0
     trains_below: bool = False
 
@@ -56,6 +58,8 @@ class PoolRecipe:
                 "a pool needs stretch > 0, max_norm > 0 and weight ≥ 0, "
                 f"got {self.stretch}, {self.max_norm} and {self.weight}"
             )
+        if not self.box[0] < self.box[1]:
+            raise ValueError(f"a pool's box needs its lower end below its upper one, got {self.box}")
 
 
 class Pool:
@@ -84,7 +88,11 @@ class Pool:
         return len(self._images)
 
     def refresh(self, model: LayeredModel) -> None:
-        """Fill an empty pool, or replace a random share of it by examples against the present `model`."""
+        """Fill an empty pool, or replace a random share of it by examples against the present `model`.
+
+        Raises:
+            ValueError: the layer's output is not in the recipe's box.
+        """
         recipe = self.recipe
         if not len(self):
             slots = torch.arange(recipe.capacity)
@@ -96,6 +104,7 @@ class Pool:
         images = self._images[slots].to(self._inputs.device)
         with torch.no_grad():
             features = features_at(model, self._inputs[images], recipe.layer)
+        self._check_range(features)
         examples = make_examples(
             model if recipe.layer == INPUT else model.above(recipe.layer),
             features,
@@ -104,6 +113,7 @@ class Pool:
             generator=self._generator,
             stretch=recipe.stretch,
             max_norm=recipe.max_norm,
+            box=recipe.box,
         )
         new = examples - features if recipe.trains_below else examples
         if not len(self._stored):
@@ -116,8 +126,16 @@ class Pool:
         images = self._images.to(slots.device)[slots].to(self._inputs.device)
         examples = self._stored[slots]
         if self.recipe.trains_below:
-            examples = (features_at(model, self._inputs[images], self.recipe.layer) + examples).clamp(0, 1)
+            examples = (features_at(model, self._inputs[images], self.recipe.layer) + examples).clamp(*self.recipe.box)
         return examples, self._labels[images]
+
+    def _check_range(self, features: Tensor) -> None:
+        low, high = (float(end) for end in features.aminmax())
+        if low < self.recipe.box[0] or high > self.recipe.box[1]:
+            raise ValueError(
+                f"layer {self.recipe.layer!r} gives values from {low:.3g} to {high:.3g}, outside its pool's box "
+                f"{self.recipe.box}; give the pool the layer's range, for rectifiers box=(0, inf)"
+            )
 
     def _draw_images(self, count: int) -> Int[Tensor, " count"]:
         return torch.randint(len(self._labels), (count,), generator=self._generator)

@@ -18,7 +18,10 @@ from tutorial_pkg.models import LayeredModel
 from tutorial_pkg.models.mnist import build_mnist_model
 from tutorial_pkg.training.lbfgs import TrainingResult
 
-WARM_UP = 200  # steps over which the learning rate rises to its first value
+WARM_UP = 200  # steps over which the learning rate rises to its first value, or a tenth of all if that is fewer
+ADAM_SHARE = 0.1  # of Muon's learning rate, for what Adam moves beside it
+OPTIMIZERS = ("adam", "muon")
+"""Ways to follow the gradient: Adam (Kingma and Ba, 2015), or Muon (Jordan et al., 2024) for weight matrices."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,9 @@ class AdversarialRecipe:
         pools: one for each layer that has one; none for the baselines.
         epochs: passes through the clean training set.
         batch_size: clean images a step; as many examples are drawn from each pool.
-        learning_rate: Adam's; it rises over the first steps and falls to 0 at the last along a half cosine.
+        optimizer: one of `OPTIMIZERS`. Muon moves a weight matrix along its momentum with all singular values made
+            equal; biases, and weights that are no matrix, are left to Adam at a tenth of the learning rate.
+        learning_rate: it rises over the first steps and falls to 0 at the last along a half cosine.
         weight_decay: λ of (λ/2)·Σw² over the weights, biases left free.
         dropout: probability to drop an input of each layer, the first layer's first; empty for none.
     """
@@ -39,16 +44,19 @@ class AdversarialRecipe:
     pools: tuple[PoolRecipe, ...] = ()
     epochs: int = 100
     batch_size: int = 250
+    optimizer: str = "adam"
     learning_rate: float = 5e-3
     weight_decay: float = 0.0
     dropout: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0 or self.weight_decay < 0:
+        if self.epochs < 1 or self.batch_size < 1 or not (self.learning_rate > 0 and self.weight_decay >= 0):
             raise ValueError(
                 "expected epochs ≥ 1, batch_size ≥ 1, learning_rate > 0 and weight_decay ≥ 0, got "
                 f"{self.epochs}, {self.batch_size}, {self.learning_rate} and {self.weight_decay}"
             )
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"unknown optimizer {self.optimizer!r}; expected one of {', '.join(OPTIMIZERS)}")
         if not all(0 <= p < 1 for p in self.dropout):
             raise ValueError(f"dropout probabilities are in [0, 1), got {self.dropout}")
         layers = [pool.layer for pool in self.pools]
@@ -88,8 +96,8 @@ def train_adversarially(
         `iterations` counts steps and `evaluations` epochs.
 
     Raises:
-        ValueError: a pool's layer or the number of dropout probabilities does not fit the network.
-        FloatingPointError: the loss is not finite.
+        ValueError: a pool's layer or box, or the number of dropout probabilities, does not fit the network.
+        FloatingPointError: the loss of an epoch is not finite.
 
     Example:
         >>> from tutorial_pkg.data import load_digits
@@ -108,11 +116,11 @@ def train_adversarially(
         _check(recipe, model)
         pools = [Pool(pool, inputs, labels, torch.Generator().manual_seed(seed)) for pool in recipe.pools]
         decayed = [weight for name, weight in model.named_parameters() if name.endswith("weight")]
-        optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
-        total, step = 0.0, 0
+        optimizers = _optimizers(recipe, model)
+        schedules = [torch.optim.lr_scheduler.LambdaLR(each, lambda step: _rate(step, steps)) for each in optimizers]
+        step, mean = 0, math.nan
         for _ in range(recipe.epochs):
-            total = 0.0
+            total = torch.zeros((), device=device)
             for batch in torch.randperm(len(labels)).to(device).split(recipe.batch_size):
                 for pool in pools:
                     if step % pool.recipe.period == 0:
@@ -122,21 +130,22 @@ def train_adversarially(
                     loss = loss + pool.recipe.weight * _pool_loss(model, pool, len(batch))
                 if recipe.weight_decay:
                     loss = loss + recipe.weight_decay / 2 * sum(weight.square().sum() for weight in decayed)
-                value = float(loss.detach())
-                if not math.isfinite(value):
-                    raise FloatingPointError(
-                        f"the training loss is {value}; lower the learning rate, now {recipe.learning_rate}"
-                    )
-                optimizer.zero_grad()
+                model.zero_grad()
                 loss.backward()
-                optimizer.step()
-                schedule.step()
+                for optimizer, schedule in zip(optimizers, schedules, strict=True):
+                    optimizer.step()
+                    schedule.step()
                 step += 1
-                total += value * len(batch)
+                total += loss.detach() * len(batch)
                 bar.update()
-            bar.set_postfix_str(f"loss {total / len(labels):.4f}", refresh=False)
+            mean = float(total) / len(labels)  # once an epoch: a GPU waits for it
+            if not math.isfinite(mean):
+                raise FloatingPointError(
+                    f"the training loss is {mean}; lower the learning rate, now {recipe.learning_rate}"
+                )
+            bar.set_postfix_str(f"loss {mean:.4f}", refresh=False)
     return model.eval(), TrainingResult(
-        loss=total / len(labels),
+        loss=mean,
         iterations=steps,
         evaluations=recipe.epochs,
         converged=False,
@@ -157,8 +166,23 @@ def _pool_loss(model: LayeredModel, pool: Pool, count: int) -> Float[Tensor, ""]
     return cross_entropy((model if layer == INPUT else model.above(layer))(examples), labels)
 
 
+def _optimizers(recipe: AdversarialRecipe, model: LayeredModel) -> list[torch.optim.Optimizer]:
+    parameters = list(model.parameters())
+    rate = recipe.learning_rate
+    if recipe.optimizer == "adam":
+        return [torch.optim.Adam(parameters, lr=rate, fused=True)]
+    matrices = [p for p in parameters if p.ndim == 2]
+    rest = [p for p in parameters if p.ndim != 2]
+    return [
+        # Its own weight decay is another one, decoupled from the loss.
+        torch.optim.Muon(matrices, lr=rate, weight_decay=0.0),
+        torch.optim.Adam(rest, lr=ADAM_SHARE * rate, fused=True),
+    ]
+
+
 def _rate(step: int, steps: int) -> float:
-    return min(1.0, (step + 1) / WARM_UP) * (1 + math.cos(math.pi * step / steps)) / 2
+    rising = max(1, min(WARM_UP, steps // 10))
+    return min(1.0, (step + 1) / rising) * (1 + math.cos(math.pi * step / steps)) / 2
 
 
 def _check(recipe: AdversarialRecipe, model: LayeredModel) -> None:

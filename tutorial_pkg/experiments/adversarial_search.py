@@ -151,8 +151,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             ]
             mark = "**" if best[group] == name else ""
             used = "✔" if CHOSEN[group] == name else ""
-            shown = name.replace("e-05", "e-5").replace("0.0001", "1e-4")
-            rows.append([group, shown, used, mean_sd(train), f"{mark}{mean_sd(found)}{mark}"])
+            rows.append([group, name, used, mean_sd(train), f"{mark}{mean_sd(found)}{mark}"])
     output.table(
         "candidates",
         ["way of training", "tried", "used", "training error %", "held-out error %"],

@@ -267,7 +267,9 @@ def _offer_values(values: Mapping[str, Any], output: Renderer) -> None:
         output.value(f"{short}.num_features", f"{row['num_features']:,}")
     for other in ("pixels", "random"):
         gap = found[values["last"]][f"auc_minus_{other}"]
-        output.value(f"gain_over_{other}", f"{gap['value']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}]".replace("-", "−"))
+        output.value(
+            f"gain_over_{other}", f"{gap['value']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}]".replace("-", "−")
+        )
         word = "a gain" if gap["low"] > 0 else "a loss" if gap["high"] < 0 else "which may be chance"
         output.value(f"gain_over_{other}.verdict", word)
     stages = {name: row["auc"]["value"] for name, row in found.items() if name.startswith("trained")}
