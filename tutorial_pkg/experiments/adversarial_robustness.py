@@ -36,7 +36,7 @@ class Config:
     num_images: int = 1000
     noise: tuple[float, ...] = (0.1, 0.3, 0.5)
     num_seeds: int = 5
-    epochs: int = 200
+    epochs: int = 300
     seed: int = 0
 
 

@@ -111,26 +111,6 @@ def hold_out(dataset: Dataset, count: int) -> tuple[Dataset, Dataset]:
     return dataset.train_subset(order[count:], "kept"), dataset.train_subset(order[:count], "held out")
 
 
-def best_candidates(records: Sequence[Record]) -> dict[str, str]:
-    """Return, for each way of training, the candidate with the smallest mean error on held-out images."""
-    means = {}
-    for group in CANDIDATES:
-        found = errors(records, group)
-        if found:
-            means[group] = min(found, key=lambda name: float(np.mean(found[name])))
-    return means
-
-
-def regrets(records: Sequence[Record]) -> dict[str, float]:
-    """Return, for each way of training, how much larger the used recipe's mean error is than the best, in points."""
-    result = {}
-    for group in best_candidates(records):
-        means = {name: float(np.mean(found)) for name, found in errors(records, group).items()}
-        if CHOSEN[group] in means:
-            result[group] = means[CHOSEN[group]] - min(means.values())
-    return result
-
-
 def errors(records: Sequence[Record], group: str) -> dict[str, list[float]]:
     """Return the held-out errors of each candidate of a group, in %."""
     found: dict[str, list[float]] = {}
@@ -142,29 +122,23 @@ def errors(records: Sequence[Record], group: str) -> dict[str, list[float]]:
 
 def render(records: Sequence[Record], output: Renderer) -> None:
     """Write what was tried and what it gave, and draw the error against each property of a pool."""
-    best = best_candidates(records)
     rows = []
     for group in CANDIDATES:
         for name, found in errors(records, group).items():
             train = [
                 100 * r.values["train_error"] for r in records if (r.config["group"], r.config["name"]) == (group, name)
             ]
-            mark = "**" if best[group] == name else ""
-            used = "✔" if CHOSEN[group] == name else ""
-            rows.append([group, name, used, mean_sd(train), f"{mark}{mean_sd(found)}{mark}"])
+            rows.append([group, name, "✔" if CHOSEN[group] == name else "", mean_sd(train), mean_sd(found)])
     output.table(
         "candidates",
         ["way of training", "tried", "used", "training error %", "held-out error %"],
         rows,
-        caption="**What was tried**, trained on the images not held out. In bold, the smallest error of each way "
-        "of training; ticked, what the tables below use. Distances are multiples of the way to the boundary of a "
-        "network taken for linear; λ is the weight decay.",
+        caption="**What was tried**, trained on the images not held out. Ticked, the smallest held-out error of each "
+        "way of training, which the tables below use. Distances are multiples of the way to the boundary of a network "
+        "taken for linear; λ is the weight decay, and a weight is that of a pool's loss.",
         num_text_columns=3,
     )
-    regret = regrets(records)
-    output.value("num_ways", str(len(regret)))
-    output.value("num_other_best", str(sum(points > 0 for points in regret.values())))
-    output.value("largest_regret", f"{max(regret.values(), default=np.nan):.2f}")
+    output.value("num_ways", str(len(CANDIDATES)))
     attack = errors(records, "attack")
     for source, found in attack.items():
         output.value(f"attack.{source}", mean_sd(found))
@@ -173,24 +147,24 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             output.value(f"{group}.{name}", mean_sd(found))
     output.value("num_tried", str(len(rows)))
     output.value("num_held_out", f"{records[0].config['num_held_out']:,}")
-    output.value("epochs", str(records[0].config["recipe"]["epochs"]))
-    baseline = float(np.mean(errors(records, "weight decay")[best["weight decay"]]))
+    epochs = {record.config["group"]: str(record.config["recipe"]["epochs"]) for record in records}
+    output.value("epochs.long", epochs["input"])
+    output.value("epochs.short", epochs["stretch"])
     output.figure(
         "sensitivity",
-        _draw(records, baseline),
-        caption="**Size, age and distance of a pool of images.** Held-out error against one property at a time; "
-        "dashed, the best weight decay without a pool. On the left all pools get equally many new examples.",
+        _draw(records),
+        caption="**Size, age and distance of a pool of images.** Held-out error against one property at a time. On the "
+        "left all pools get equally many new examples.",
         alt="Three panels of the held-out error against pool size, share replaced and distance",
     )
 
 
-def _draw(records: Sequence[Record], baseline: float) -> Figure:
+def _draw(records: Sequence[Record]) -> Figure:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(6.8, 2.7))
         panels = figure.subplots(1, len(AXES), sharey=True)
         for panel, color, (group, label) in zip(panels, SERIES, AXES.items(), strict=False):
             found = errors(records, group)
-            panel.axhline(baseline, linestyle="--", linewidth=1, color=STYLE["text.color"])
             panel.plot([float(x) for x in found], [np.mean(e) for e in found.values()], marker="o", color=color)
             if group != "stretch":
                 panel.set_xscale("log")

@@ -41,7 +41,7 @@ class Config:
     dataset: str = "mnist"
     ways: tuple[str, ...] = ("input", "weight decay", "dropout")
     num_seeds: int = 5
-    epochs: int = 200
+    epochs: int = 300
     seed: int = 0
 
 

@@ -35,7 +35,7 @@ class Config:
     dataset: str = "mnist"
     num_images: int = 300
     num_networks: int = 3
-    epochs: int = 200
+    epochs: int = 300
     conv_epochs: int = 5
     seed: int = 0
 
