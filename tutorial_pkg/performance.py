@@ -72,7 +72,7 @@ def attack_table(rows: Sequence[Mapping[str, Any]]) -> str:
 def pareto_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw how far each attack ends above the smallest distortion known, against its speed."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 3.6))
+        figure = Figure(figsize=(6.4, 3.6))
         axis = figure.subplots()
         for i, row in enumerate(rows):
             ours = row["name"].startswith("ours")
@@ -101,7 +101,7 @@ def scaling_figure(points: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw the speed against each quantity that was varied, one panel each."""
     varied = list(dict.fromkeys(point["varied"] for point in points))
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 2.7))
+        figure = Figure(figsize=(6.4, 2.7))
         axes = figure.subplots(1, len(varied), sharey=True, squeeze=False)[0]
         for axis, name in zip(axes, varied, strict=True):
             found = [point for point in points if point["varied"] == name]

@@ -144,3 +144,10 @@ def test_a_loss_that_is_not_finite_stops_the_run(digits):
     broken = replace(digits, train_inputs=digits.train_inputs / 0)
     with pytest.raises(FloatingPointError, match="the training loss is nan; lower the learning rate"):
         train_adversarially(PLAIN, broken, seed=0)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_loss_that_is_not_finite_stops_training(ten):
+    recipe = replace(PLAIN, epochs=20, batch_size=10, learning_rate=1e30, weight_decay=1.0)
+    with pytest.raises(FloatingPointError, match=r"the training loss is (inf|nan); lower the learning rate"):
+        train_adversarially(recipe, ten, seed=0)

@@ -161,7 +161,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
 
 def _draw(records: Sequence[Record]) -> Figure:
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.8, 2.7))
+        figure = Figure(figsize=(5.8, 2.6))
         panels = figure.subplots(1, len(AXES), sharey=True)
         for panel, color, (group, label) in zip(panels, SERIES, AXES.items(), strict=False):
             found = errors(records, group)

@@ -125,7 +125,7 @@ def _dashes(sizes: Sequence[int]) -> str:
 def _curves(training: Mapping[str, Any]) -> Figure:
     epochs = np.arange(1, len(training["train_loss"]) + 1)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.6, 2.9))
+        figure = Figure(figsize=(6.0, 2.8))
         for axis, what, scale, label in zip(
             figure.subplots(1, 2), ("loss", "accuracy"), (1, 100), ("cross-entropy", "accuracy, %"), strict=True
         ):

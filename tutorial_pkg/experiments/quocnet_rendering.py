@@ -114,7 +114,7 @@ def full_size_text(records: Sequence[Record]) -> str:
 def training_figure(training: dict[str, Any]) -> Figure:
     """Draw the two parts of the cost against the steps, a line a stage."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7.0, 2.8))
+        figure = Figure(figsize=(6.2, 2.8))
         left, right = figure.subplots(1, 2)
         for axis, key, label in (
             (left, "reconstruction", "lost share of the input"),
@@ -233,7 +233,7 @@ def distortions_figure(record: Record) -> Figure:
     rms, margin = record.arrays["rms"], record.arrays["margin"]
     reached = np.isfinite(rms)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7.0, 2.8))
+        figure = Figure(figsize=(6.2, 2.8))
         left, right = figure.subplots(1, 2)
         left.hist(rms[reached], bins=24, color=SERIES[0])
         left.axvline(1 / 255, color=SERIES[1], linestyle="--")
