@@ -10,6 +10,8 @@ from tutorial_pkg.adversarial_training.trainer import AdversarialRecipe
 BASE = AdversarialRecipe(epochs=20, batch_size=500, optimizer="muon", learning_rate=0.03, weight_decay=1e-5)
 LONG = replace(BASE, epochs=60)
 """For the ways that are compared at length: what is best in a short training need not be in a long one."""
+ADAM_SUFFIX = ", Adam"
+"""Of a candidate's name: the same setting as without it, with the other optimiser."""
 ADAM = replace(LONG, batch_size=250, optimizer="adam", learning_rate=1e-2)
 FRESH = PoolRecipe(source="linearised", capacity=BASE.batch_size, replaced=1.0, period=1)
 """The limit of a pool: replaced wholly before every step, so that no example is older than the network."""
@@ -38,21 +40,21 @@ CANDIDATES: dict[str, dict[str, AdversarialRecipe]] = {
         "λ = 1e-5": LONG,
         "λ = 3e-5": replace(LONG, weight_decay=3e-5),
         "λ = 1e-4": replace(LONG, weight_decay=1e-4),
-        "λ = 3e-5, Adam": replace(ADAM, weight_decay=3e-5),
+        f"λ = 3e-5{ADAM_SUFFIX}": replace(ADAM, weight_decay=3e-5),
     },
     "dropout": {
         "0 / 0.1 / 0.1, λ = 1e-5": replace(LONG, dropout=(0.0, 0.1, 0.1)),
         "0.1 / 0.1 / 0.1, λ = 1e-5": replace(LONG, dropout=(0.1, 0.1, 0.1)),
         "0.2 / 0.1 / 0.1, λ = 1e-5": replace(LONG, dropout=(0.2, 0.1, 0.1)),
         "0.2 / 0.1 / 0.1, λ = 3e-6": replace(LONG, dropout=(0.2, 0.1, 0.1), weight_decay=3e-6),
-        "0.2 / 0.1 / 0.1, λ = 3e-6, Adam": replace(ADAM, dropout=(0.2, 0.1, 0.1), weight_decay=3e-6),
+        f"0.2 / 0.1 / 0.1, λ = 3e-6{ADAM_SUFFIX}": replace(ADAM, dropout=(0.2, 0.1, 0.1), weight_decay=3e-6),
     },
     "input": {
         "1.5 × the way, ‖r‖ ≤ 2, λ = 1e-5": _input(LONG, 1e-5),
         "1.5 × the way, ‖r‖ ≤ 2, λ = 1e-5, weight 0.5": _input(LONG, 1e-5, weight=0.5),
         "1.5 × the way, ‖r‖ ≤ 2, λ = 2e-5, weight 0.5": _input(LONG, 2e-5, weight=0.5),
         "2 × the way, ‖r‖ ≤ 2.5, λ = 1e-5, weight 0.5": _input(LONG, 1e-5, weight=0.5, stretch=2.0, max_norm=2.5),
-        "1.5 × the way, ‖r‖ ≤ 2, λ = 1e-5, Adam": _input(ADAM, 1e-5),
+        f"1.5 × the way, ‖r‖ ≤ 2, λ = 1e-5{ADAM_SUFFIX}": _input(ADAM, 1e-5),
     },
     "hidden 1": _hidden("hidden1"),
     "hidden 2": _hidden("hidden2"),

@@ -11,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 
 from tutorial_pkg.adversarial_training import AdversarialRecipe, train_adversarially
-from tutorial_pkg.adversarial_training.recipes import ATTACKED, CANDIDATES, CHOSEN, SENSITIVITY
+from tutorial_pkg.adversarial_training.recipes import ADAM_SUFFIX, ATTACKED, CANDIDATES, CHOSEN, SENSITIVITY
 from tutorial_pkg.data import Dataset
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.figures import SERIES, STYLE, Renderer, mean_sd
@@ -138,6 +138,13 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         "taken for linear; λ is the weight decay, and a weight is that of a pool's loss.",
         num_text_columns=3,
     )
+    for group, candidates in CANDIDATES.items():
+        found = errors(records, group)
+        for name in candidates:
+            if name.endswith(ADAM_SUFFIX):
+                for optimizer, tried in (("adam", name), ("muon", name.removesuffix(ADAM_SUFFIX))):
+                    text = mean_sd(found[tried]) if tried in found else "–"
+                    output.value(f"{group.replace(' ', '_')}.{optimizer}", text)
     output.value("num_ways", str(len(CANDIDATES)))
     attack = errors(records, "attack")
     for source, found in attack.items():
