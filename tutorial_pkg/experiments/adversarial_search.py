@@ -138,13 +138,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         "taken for linear; λ is the weight decay, and a weight is that of a pool's loss.",
         num_text_columns=3,
     )
-    for group, candidates in CANDIDATES.items():
-        found = errors(records, group)
-        for name in candidates:
-            if name.endswith(ADAM_SUFFIX):
-                for optimizer, tried in (("adam", name), ("muon", name.removesuffix(ADAM_SUFFIX))):
-                    text = mean_sd(found[tried]) if tried in found else "–"
-                    output.value(f"{group.replace(' ', '_')}.{optimizer}", text)
+    _offer_optimizers(records, output)
     output.value("num_ways", str(len(CANDIDATES)))
     attack = errors(records, "attack")
     for source, found in attack.items():
@@ -164,6 +158,17 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         "left all pools get equally many new examples.",
         alt="Three panels of the held-out error against pool size, share replaced and distance",
     )
+
+
+def _offer_optimizers(records: Sequence[Record], output: Renderer) -> None:
+    """Offer the errors of the two optimisers at one setting, for the ways of training that tried both."""
+    for group, candidates in CANDIDATES.items():
+        tried = errors(records, group)
+        for name in candidates:
+            if name.endswith(ADAM_SUFFIX):
+                for optimizer, candidate in (("adam", name), ("muon", name.removesuffix(ADAM_SUFFIX))):
+                    text = mean_sd(tried[candidate]) if candidate in tried else "–"
+                    output.value(f"{group.replace(' ', '_')}.{optimizer}", text)
 
 
 def _draw(records: Sequence[Record]) -> Figure:
