@@ -48,6 +48,8 @@ CANDIDATES: dict[str, dict[str, AdversarialRecipe]] = {
         "0.2 / 0.1 / 0.1, λ = 1e-5": replace(LONG, dropout=(0.2, 0.1, 0.1)),
         "0.2 / 0.1 / 0.1, λ = 3e-6": replace(LONG, dropout=(0.2, 0.1, 0.1), weight_decay=3e-6),
         f"0.2 / 0.1 / 0.1, λ = 3e-6{ADAM_SUFFIX}": replace(ADAM, dropout=(0.2, 0.1, 0.1), weight_decay=3e-6),
+        "0.3 / 0.1 / 0.1, λ = 1e-5": replace(LONG, dropout=(0.3, 0.1, 0.1)),
+        "0.3 / 0.2 / 0.1, λ = 1e-5": replace(LONG, dropout=(0.3, 0.2, 0.1)),
     },
     "input": {
         "1.5 × the way, ‖r‖ ≤ 2, λ = 1e-5": _input(LONG, 1e-5),
@@ -73,7 +75,7 @@ CANDIDATES: dict[str, dict[str, AdversarialRecipe]] = {
 
 CHOSEN: dict[str, str] = {
     "weight decay": "λ = 3e-5",
-    "dropout": "0.2 / 0.1 / 0.1, λ = 1e-5",
+    "dropout": "0.3 / 0.1 / 0.1, λ = 1e-5",
     "input": "1.5 × the way, ‖r‖ ≤ 2, λ = 2e-5, weight 0.5",
     "hidden 1": "a fifth of the way",
     "hidden 2": "a fifth of the way",
