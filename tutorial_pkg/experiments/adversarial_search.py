@@ -133,9 +133,9 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         "candidates",
         ["way of training", "tried", "used", "training error %", "held-out error %"],
         rows,
-        caption="**What was tried**, trained on the images not held out. Ticked, the smallest held-out error of each (of equals, one) "
-        "way of training, which the tables below use. Distances are multiples of the way to the boundary of a network "
-        "taken for linear; λ is the weight decay, and a weight is that of a pool's loss.",
+        caption="**What was tried**, trained on the images not held out. Ticked, the smallest held-out error of each "
+        "way of training (one of them, where two are equal), which the tables below use. Distances are multiples of the "
+        "way to the boundary of a network taken for linear; λ is the weight decay, and a weight is that of a pool's loss.",
         num_text_columns=3,
     )
     _offer_optimizers(records, output)
