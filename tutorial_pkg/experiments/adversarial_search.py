@@ -134,8 +134,8 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         ["way of training", "tried", "used", "training error %", "held-out error %"],
         rows,
         caption="**What was tried**, trained on the images not held out. Ticked, the smallest held-out error of each "
-        "way of training (one of them, where two are equal), which the tables below use. Distances are multiples of the "
-        "way to the boundary of a network taken for linear; λ is the weight decay, and a weight is that of a pool's loss.",
+        "way of training (one of them, where two are equal), which the tables below use. Distances are multiples of "
+        "the way to the boundary of a network taken for linear; λ is the weight decay, a weight that of a pool's loss.",
         num_text_columns=3,
     )
     _offer_optimizers(records, output)
