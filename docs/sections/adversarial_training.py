@@ -120,6 +120,10 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 # | Gaussian noise instead | {{ adversarial_ablation.noise.minus_weight_decay }} | {{ adversarial_ablation.noise.minus_input }} |
 # | shifts by a pixel instead | {{ adversarial_ablation.shift.minus_weight_decay }} | {{ adversarial_ablation.shift.minus_input }} |
 #
+# The pools of hidden layers, noise and shifts were tried with one weight decay only, $\lambda = 10^{-5}$, at which the pool
+# of images does as well as at its own. Weight decay alone is better with a larger one, so that a small difference in the
+# left column can come from that.
+#
 # **Are the higher layers more useful?** Not here. A point of a hidden layer can be far from anything that an image
 # produces, and the shortest way to a boundary through a layer of saturated units leads to such points. Our explanation,
 # not proven here: trained to hold them, the layers above grow flat around the features of the images;
