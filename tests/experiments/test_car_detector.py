@@ -102,7 +102,7 @@ def test_full_size_steps_say_why_they_were_not_taken():
     steps = {"steps": [{"weights": 10, "seconds": 0.5, "memory": 2048}]}
     record = make_record(cell="full-size-seed0", values=steps, config={"batch_size": 8})
     assert "stage 1, 10 weights: 0.50 s, 2 GiB" in quocnet_rendering.full_size_text([record])
-    assert "this profile does not ask" in quocnet_rendering.full_size_text([make_record()])
+    assert "the `paper` profile asks for it, this one does not" in quocnet_rendering.full_size_text([make_record()])
 
 
 def test_fragments_and_values(result, attacked, tmp_path):

@@ -21,7 +21,7 @@ from tutorial_pkg.records import Record
 
 AXES = {
     "capacity": "examples in the pool",
-    "replaced": "share replaced every ten steps",
+    "replaced": "share replaced in a round",
     "stretch": "× the way to the boundary",
 }
 

@@ -131,7 +131,7 @@ COLUMNS = ("way of training", "test error %", "training error %", "test error, s
 def cells_of(records: Sequence[Record], way: str) -> list[str]:
     """Return a way's training error and its test errors seed by seed, for a table."""
     train = [100 * r.values["train_error"] for r in records if r.config["way"] == way]
-    return [mean_sd(train), " ".join(f"{error:.2f}" for error in test_errors(records, way))]
+    return [mean_sd(train), "\N{NO-BREAK SPACE}".join(f"{error:.2f}" for error in test_errors(records, way))]
 
 
 def write_values(records: Sequence[Record], output: Renderer) -> list[str]:
