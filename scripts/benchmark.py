@@ -16,15 +16,14 @@ import json
 import platform
 import resource
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
-import numpy as np
 import torch
-from scipy.optimize import minimize
+from peers import Attack, Run, peers
 from torch import Tensor, nn
 
 from tutorial_pkg.attacks import boundary, minimum_distortion, quasi_newton
@@ -32,17 +31,6 @@ from tutorial_pkg.data import load_digits, load_mnist
 from tutorial_pkg.models import build_model
 
 SLOW = 0.05  # share of the images that attacks of less than about 20 images a second are run on
-Run = Callable[[nn.Module, Tensor, Tensor], Tensor]  # model, inputs, classes -> adversarial inputs
-
-
-@dataclass(frozen=True)
-class Attack:
-    """One line of the table; `goal` says whether `run` is given targets or labels."""
-
-    name: str
-    goal: str
-    run: Run
-    slow: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,15 +112,7 @@ def attacks() -> Iterator[Attack]:
     yield Attack("ours: the paper's search over c", "targeted", ours(loss="cross_entropy", polish=False))
     yield Attack("ours: the paper's search, polished", "targeted", ours(loss="cross_entropy"))
     yield Attack("ours: nearest class", "untargeted", ours("labels"))
-    yield Attack("SciPy L-BFGS-B, one image at a time", "targeted", scipy_loop, slow=True)
-    try:
-        yield from foolbox_attacks()
-    except ImportError as error:
-        print(f"left out: Foolbox ({error}); pip install foolbox")
-    try:
-        yield from torchattacks_attacks()
-    except ImportError as error:
-        print(f"left out: torchattacks ({error}); pip install torchattacks")
+    yield from peers()
 
 
 def ours(goal: str = "targets", loss: str = "margin", polish: bool = True) -> Run:
@@ -144,69 +124,6 @@ def ours(goal: str = "targets", loss: str = "margin", polish: bool = True) -> Ru
         return minimum_distortion(model, inputs, targets=classes, loss=loss, polish=polish).adv_inputs
 
     return run
-
-
-def foolbox_attacks() -> Iterator[Attack]:
-    """Yield Foolbox 3's minimum-norm attacks."""
-    import foolbox as fb
-
-    def wrap(attack: fb.attacks.base.Attack, targeted: bool) -> Run:
-        def run(model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
-            criterion = fb.criteria.TargetedMisclassification if targeted else fb.criteria.Misclassification
-            wrapped = fb.PyTorchModel(model, bounds=(0, 1), device=inputs.device)
-            return attack(wrapped, inputs, criterion(classes), epsilons=None)[1]
-
-        return run
-
-    ddn, cw = fb.attacks.DDNAttack, fb.attacks.L2CarliniWagnerAttack
-    yield Attack("Foolbox DDN 100", "targeted", wrap(ddn(steps=100), True))
-    yield Attack("Foolbox DDN 1000", "targeted", wrap(ddn(steps=1000), True))
-    for steps in (100, 1000):
-        started = fb.attacks.L2FMNAttack(steps=steps, init_attack=ddn(steps=100))
-        yield Attack(f"Foolbox FMN {steps} from DDN 100", "targeted", wrap(started, True))
-    yield Attack("Foolbox C&W 9 x 1000", "targeted", wrap(cw(binary_search_steps=9, steps=1000), True), slow=True)
-    yield Attack("Foolbox DDN 1000", "untargeted", wrap(ddn(steps=1000), False))
-    yield Attack("Foolbox FMN 1000", "untargeted", wrap(fb.attacks.L2FMNAttack(steps=1000), False))
-    yield Attack("Foolbox DeepFool", "untargeted", wrap(fb.attacks.L2DeepFoolAttack(), False))
-
-
-def torchattacks_attacks() -> Iterator[Attack]:
-    """Yield torchattacks' C&W, which has one c for all images and no search over it."""
-    import torchattacks
-
-    def run(model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
-        attack = torchattacks.CW(model, c=1, steps=1000)
-        attack.set_mode_targeted_by_label(quiet=True)
-        return attack(inputs, classes)
-
-    yield Attack("torchattacks C&W 1000", "targeted", run, slow=True)
-
-
-def scipy_loop(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-    """The paper's rule by SciPy's L-BFGS-B in float64, image by image: 20 bisections of log c, warm."""
-    return torch.stack([scipy_one(model, x, t[None]) for x, t in zip(inputs, targets, strict=True)])
-
-
-def scipy_one(model: nn.Module, clean: Tensor, target: Tensor) -> Tensor:
-    """Search over c for one image."""
-    start = clean.double().cpu().flatten().numpy()
-
-    def value_and_grad(point: np.ndarray, c: float) -> tuple[float, np.ndarray]:
-        x = torch.from_numpy(point).to(clean).reshape(clean.shape).requires_grad_(True)
-        loss = nn.functional.cross_entropy(model(x[None]), target)
-        (grad,) = torch.autograd.grad(loss, x)
-        r = point - start
-        return c * float(r @ r) + loss.item(), 2 * c * r + grad.double().cpu().flatten().numpy()
-
-    low, high, best, point = 1e-4, 1e2, clean, start
-    for _ in range(20):
-        c = float(np.sqrt(low * high))
-        point = minimize(value_and_grad, point, (c,), "L-BFGS-B", True, bounds=[(0, 1)] * len(start)).x
-        candidate = torch.from_numpy(point).to(clean).reshape(clean.shape)
-        with torch.no_grad():
-            reached = bool(model(candidate[None]).argmax() == target)
-        low, high, best = (c, high, candidate) if reached else (low, c, best)
-    return best
 
 
 def ablations() -> list[Attack]:

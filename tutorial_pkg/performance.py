@@ -54,13 +54,14 @@ def _comparison(benchmark: Benchmark, rows: Sequence[Mapping[str, Any]], goal: s
 def attack_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the rows of a benchmark as a Markdown table."""
     return markdown_table(
-        ["attack", "images", "success %", "ratio, mean", "ratio, largest", "images / s"],
+        ["attack", "images", "success %", "ratio, mean", "median", "largest", "images / s"],
         [
             [
                 row["name"],
                 f"{row['num_images']:,}",
                 f"{100 * row['success']:.1f}",
                 f"{row['ratio_mean']:.4f}",
+                f"{row['ratio_median']:.4f}",
                 f"{row['ratio_max']:.3f}",
                 f"{row['images_per_second']:,.1f}",
             ]
