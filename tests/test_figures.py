@@ -11,12 +11,14 @@ from tests.test_records import make_record
 from tutorial_pkg.figures import (
     STYLE,
     Renderer,
+    beside,
     figure_svg,
     image_grid,
     markdown_table,
     mean_sd,
     percent,
     provenance_line,
+    sd_below,
 )
 
 
@@ -71,6 +73,10 @@ def test_tables_and_numbers():
     assert percent(float("nan")) == "–"
     assert mean_sd([1.0]) == "1.00"
     assert mean_sd([0.01, 0.03], digits=1, scale=100) == "2.0\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}1.4"
+    assert sd_below(mean_sd([0.01, 0.03], digits=1, scale=100)) == "2.0<br><small>±\N{NO-BREAK SPACE}1.4</small>"
+    assert sd_below(mean_sd([1.0])) == "1.00"
+    assert beside("2.0", "1.9") == "2.0&nbsp;<small>(1.9)</small>"
+    assert beside("2.0", "1.9", below=True) == "2.0<br><small>(1.9)</small>"
 
 
 def test_provenance_says_where_numbers_come_from():

@@ -174,9 +174,15 @@ def mean_sd(values: Sequence[float], digits: int = 2, scale: float = 1.0) -> str
     )
 
 
-def beside_paper(ours: str, theirs: float) -> str:
-    """Format our value with the paper's after it, in parentheses, on one line."""
-    return f"{ours}&nbsp;<small>({theirs:g})</small>"
+def beside(ours: str, other: str, *, below: bool = False) -> str:
+    """Format a cell: our number, and another small and in parentheses after or below it."""
+    return f"{ours}{'<br>' if below else '&nbsp;'}<small>({other})</small>"
+
+
+def sd_below(text: str) -> str:
+    """Put the standard deviation of `mean_sd` small below its mean, for tables of many columns."""
+    mean, _, sd = text.partition("\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
+    return f"{mean}<br><small>±\N{NO-BREAK SPACE}{sd}</small>" if sd else mean
 
 
 def image_grid(

@@ -101,7 +101,7 @@ def test_pages(tmp_path):
     assert "○ not run" in full
     glance = at_a_glance(claims, records)
     assert "Of 2 claims" in glance
-    assert "holds&nbsp;on&nbsp;digits" in glance
-    assert "Two. | ○&nbsp;not&nbsp;run" in glance
+    assert '| <span class="mark holds">✔ holds on digits</span> |' in glance
+    assert 'Two. | <span class="mark not-run">○ not run</span> |' in glance
     write_ledger(tmp_path, claims, records)
     assert (tmp_path / "claims" / "ledger.md").read_text() == full

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tutorial_pkg.claims.base import Claim, Records, Status, judge
+from tutorial_pkg.claims.base import Claim, Records, Status, Verdict, judge
 from tutorial_pkg.figures import markdown_table, write_if_changed
 
 MARKS: dict[Status, str] = {
@@ -52,26 +52,27 @@ def at_a_glance(claims: Sequence[Claim], records: Records) -> str:
     verdicts = [(claim, judge(claim, records)) for claim in claims]
     counts = Counter(verdict.status for _, verdict in verdicts)
     summary = " · ".join(f"**{counts[status]}** {MARKS[status]}" for status in MARKS if counts[status])
-    rows = [
-        [
-            f"[{claim.id}](claims.md#{claim.id.lower()})",
-            claim.statement,
-            (MARKS[verdict.status] + " on digits" * ("quick" in _profiles(claim, records))).replace(" ", "&nbsp;"),
-        ]
-        for claim, verdict in verdicts
-    ]
+    rows = []
+    for claim, verdict in verdicts:
+        mark = MARKS[verdict.status] + " on digits" * ("quick" in _profiles(claim, records))
+        rows.append(
+            [
+                f"[{claim.id}](claims.md#{claim.id.lower()})",
+                claim.statement,
+                f'<span class="mark {_css_class(verdict)}">{mark}</span>',
+            ]
+        )
     table = markdown_table(["", "the paper says", "here"], rows, num_text_columns=3) if rows else ""
     return f"Of {len(claims)} claims: {summary}.\n\n{table}\n"
 
 
 def _entry(claim: Claim, records: Records) -> str:
     verdict = judge(claim, records)
-    kind = verdict.status.replace(" ", "-")
     profiles = _profiles(claim, records)
     lines = [
         f"### {claim.id}. {claim.statement} {{ #{claim.id.lower()} .claim }}",
         "",
-        f'<p class="verdict {kind}" markdown="span">**{MARKS[verdict.status]}**: {verdict.numbers}.</p>',
+        f'<p class="verdict {_css_class(verdict)}" markdown="span">**{MARKS[verdict.status]}**: {verdict.numbers}.</p>',
         "",
         f"- *Decided by:* {claim.decided_by}.",
         f"- *In the paper:* section {claim.section}."
@@ -85,6 +86,10 @@ def _entry(claim: Claim, records: Records) -> str:
     if profiles:
         lines.append(f"- *Records:* {', '.join(claim.experiments)}, profile {', '.join(profiles)}.")
     return "\n".join(lines) + "\n"
+
+
+def _css_class(verdict: Verdict) -> str:
+    return verdict.status.replace(" ", "-")
 
 
 def _profiles(claim: Claim, records: Records) -> list[str]:

@@ -14,7 +14,7 @@ from tutorial_pkg.adversarial_training import AdversarialRecipe, train_adversari
 from tutorial_pkg.attacks import gaussian_noise, minimum_distortion
 from tutorial_pkg.experiments.adversarial_training import recipes
 from tutorial_pkg.experiments.base import Context, Experiment, Result
-from tutorial_pkg.figures import SERIES, STYLE, Renderer, mean_sd
+from tutorial_pkg.figures import SERIES, STYLE, Renderer, mean_sd, sd_below
 from tutorial_pkg.records import Record
 from tutorial_pkg.spectral import layer_gains
 from tutorial_pkg.transfer import transfer_table
@@ -137,7 +137,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         }
         for key, text in columns.items():
             output.value(f"{way.replace(' ', '_')}.{key}", text)
-        rows.append([way, *columns.values()])
+        rows.append([way, *map(sd_below, columns.values())])
     success = min(min(mean_over_seeds(records, way, "success")) for way in WAYS)
     output.value("success", f"{100 * success:g}")
     output.value("num_attacked", ", ".join(f"{record.values['num_attacked']:,}" for record in records))

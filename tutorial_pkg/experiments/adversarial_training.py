@@ -15,7 +15,7 @@ from tutorial_pkg import paper
 from tutorial_pkg.adversarial_training import AdversarialRecipe, train_adversarially
 from tutorial_pkg.adversarial_training.recipes import CANDIDATES, CHOSEN
 from tutorial_pkg.experiments.base import Context, Experiment, Result
-from tutorial_pkg.figures import SERIES, STYLE, Renderer, beside_paper, mean_sd
+from tutorial_pkg.figures import SERIES, STYLE, Renderer, beside, mean_sd
 from tutorial_pkg.metrics import error_rate
 from tutorial_pkg.models import batched_logits
 from tutorial_pkg.records import Record
@@ -111,7 +111,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         "errors",
         COLUMNS,
         [
-            [way, beside_paper(mean_sd(list(test_errors(records, way))), PAPER[way]), *cells_of(records, way)]
+            [way, beside(mean_sd(list(test_errors(records, way))), f"{PAPER[way]:g}"), *cells_of(records, way)]
             for way in ordered
         ],
         caption="**Adversarial training.** A 100-100-10 network, the same number of epochs each way; mean ± standard "

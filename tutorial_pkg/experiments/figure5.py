@@ -257,9 +257,9 @@ def _distribution(by_goal: dict[str, Record]) -> Figure:
 
 CONFIGS = {
     "quick": Config(DATASETS["quick"], RECIPES["quick"], "flower, top left", num_images=6, num_nearest=6),
-    "laptop": Config(DATASETS["laptop"], RECIPES["laptop"], "goose", num_nearest=16),
+    "laptop": Config(DATASETS["laptop"], RECIPES["laptop"], "goose"),
 }
-CONFIGS["paper"] = replace(CONFIGS["laptop"], recipe=RECIPES["paper"], num_nearest=64)
+CONFIGS["paper"] = replace(CONFIGS["laptop"], recipe=RECIPES["paper"])
 
 EXPERIMENT = Experiment(
     name="figure5",

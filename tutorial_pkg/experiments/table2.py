@@ -16,7 +16,6 @@ from tutorial_pkg.attacks import gaussian_noise, minimum_distortion
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.targets import random_other_classes
 from tutorial_pkg.experiments.transfer_cells import (
-    beside,
     cells_figure,
     interval,
     mean_rate,
@@ -25,7 +24,7 @@ from tutorial_pkg.experiments.transfer_cells import (
     rates,
     transfer_values,
 )
-from tutorial_pkg.figures import Renderer, mean_sd, percent
+from tutorial_pkg.figures import Renderer, beside, mean_sd, percent
 from tutorial_pkg.models import LayeredModel
 from tutorial_pkg.records import Record
 from tutorial_pkg.training import TABLE1_RECIPES, Recipe, train

@@ -15,14 +15,13 @@ from tutorial_pkg.data import split_halves
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.targets import random_other_classes
 from tutorial_pkg.experiments.transfer_cells import (
-    beside,
     cells_figure,
     mean_rate,
     mean_with_interval,
     points,
     transfer_values,
 )
-from tutorial_pkg.figures import Renderer, mean_sd, percent
+from tutorial_pkg.figures import Renderer, beside, mean_sd, percent
 from tutorial_pkg.records import Record
 from tutorial_pkg.training import TABLE1_RECIPES, Recipe, train
 from tutorial_pkg.transfer import TransferTable, amplify, same_norm_noise, transfer_table

@@ -72,11 +72,6 @@ def interval(records: Sequence[Record], row: str, column: str, reading: Reading 
     return min(low for low, _ in bounds), max(high for _, high in bounds)
 
 
-def beside(ours: str, other: str, *, below: bool = False) -> str:
-    """Format a cell: our number, and another small and in parentheses after or below it."""
-    return f"{ours}{'<br>' if below else '&nbsp;'}<small>({other})</small>"
-
-
 def points(found: Mapping[str, float]) -> str:
     """Format what `mean_with_interval` returned, in percentage points."""
     mean, low, high = (f"{round(100 * found[key], 1) + 0.0:+.1f}".replace("-", "−") for key in ("mean", "low", "high"))

@@ -16,8 +16,7 @@ from scipy.stats import spearmanr
 from tutorial_pkg.experiments import table2
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.table2 import MODELS, attack_every_model
-from tutorial_pkg.experiments.transfer_cells import beside
-from tutorial_pkg.figures import INK, SERIES, STYLE, Renderer, percent
+from tutorial_pkg.figures import INK, SERIES, STYLE, Renderer, beside, percent
 from tutorial_pkg.records import Record
 from tutorial_pkg.transfer import perturbation_cosine, reach, same_norm_noise, transfer_table
 
