@@ -25,10 +25,13 @@ from tutorial_pkg.training import TABLE1_RECIPES, train
 
 torch.manual_seed(0)
 normalize = Normalize(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
-model = torch.nn.Sequential(normalize, squeezenet1_1(weights=None, num_classes=10)).eval()
+squeezenet = squeezenet1_1(weights=None, num_classes=10)
+model = torch.nn.Sequential(normalize, squeezenet).eval()
 digits = load_digits()
-images = pad(digits.test_inputs[:4], (2, 2, 2, 2)).repeat(1, 3, 1, 1)  # [4, 3, 32, 32], values in [0, 1]
-labels = model(images).argmax(1)  # what it says now; use the true labels for a trained model
+# [4, 3, 32, 32], values in [0, 1]
+images = pad(digits.test_inputs[:4], (2, 2, 2, 2)).repeat(1, 3, 1, 1)
+# what it says now; use the true labels for a trained model
+labels = model(images).argmax(1)
 
 result = minimum_distortion(model, images, labels=labels)
 
@@ -69,15 +72,20 @@ print("check:         ", model(result.adv_inputs).argmax(1).tolist())
 network, _ = train(TABLE1_RECIPES["N100-100-10"].shortened(60), digits, seed=0)
 inputs, labels = digits.test_inputs[:25], digits.test_labels[:25]
 generator = torch.Generator().manual_seed(0)
-targets = (labels + torch.randint(1, 10, labels.shape, generator=generator)) % 10
+shift = torch.randint(1, 10, labels.shape, generator=generator)
+targets = (labels + shift) % 10
 
 
 def show(name: str, goal: dict[str, torch.Tensor], **options: object) -> None:
     """Attack, and print a line about it."""
     attack = minimum_distortion(network, inputs, **goal, **options)
     found = attack.rms_distortion[attack.success].mean()
-    share, passes = 100 * attack.success.float().mean(), attack.num_evals.float().mean()
-    print(f"{name:<36} success {share:3.0f} %  distortion {found:.4f}  {passes:3.0f} passes")
+    share = 100 * attack.success.float().mean()
+    passes = attack.num_evals.float().mean()
+    print(
+        f"{name:<34} success {share:3.0f} %  "
+        f"distortion {found:.4f}  {passes:3.0f} passes"
+    )
 
 
 to_class, to_any = {"targets": targets}, {"labels": labels}
@@ -113,14 +121,10 @@ for loss in ("margin", "cross_entropy"):
 # %%
 for max_iter in (5, 10, 20, 100):
     show(f"max_iter={max_iter}", to_class, max_iter=max_iter)
-for num_search_steps in (3, 6, 12):
-    show(
-        f"num_search_steps={num_search_steps}, the paper's",
-        to_class,
-        num_search_steps=num_search_steps,
-        loss="cross_entropy",
-        polish=False,
-    )
+penalty = {"loss": "cross_entropy", "polish": False}
+for steps in (3, 6, 12):
+    name = f"num_search_steps={steps}, the paper's"
+    show(name, to_class, num_search_steps=steps, **penalty)
 
 # %% [markdown]
 # **`box`** is the range of every number in an input: `(0, 1)` by default, `(-1, 1)` for models that expect that,
@@ -139,7 +143,8 @@ show("box=(-inf, inf)", to_class, box=(-torch.inf, torch.inf))
 # %%
 one_by_one = minimum_distortion(network, inputs, targets=targets, batch_size=1)
 together = minimum_distortion(network, inputs, targets=targets, batch_size=25)
-difference = (one_by_one.rms_distortion / together.rms_distortion - 1).abs().max()
+ratio = one_by_one.rms_distortion / together.rms_distortion
+difference = (ratio - 1).abs().max()
 print(f"largest relative difference in distortion: {difference:.0e}")
 
 # %% [markdown]
@@ -164,10 +169,14 @@ def two_classes(x: torch.Tensor) -> torch.Tensor:
     return torch.stack([torch.zeros(len(x)), score(x)], dim=1)
 
 
-changed = minimum_distortion(two_classes, inputs, targets=(score(inputs) <= 0).long())
-print("to become       ", ["dark" if score(x[None]) <= 0 else "light" for x in inputs[:4]])
-print("distortion      ", [f"{d:.4f}" for d in changed.rms_distortion[:4].tolist()])
-print("without a box   ", [f"{abs(0.3 - x.mean().item()):.4f}" for x in inputs[:4]])
+opposite = (score(inputs) <= 0).long()
+changed = minimum_distortion(two_classes, inputs, targets=opposite)
+goals = ["dark" if target else "light" for target in opposite[:4]]
+distortion = [f"{d:.4f}" for d in changed.rms_distortion[:4].tolist()]
+without_box = [f"{abs(0.3 - x.mean().item()):.4f}" for x in inputs[:4]]
+print("to become       ", goals)
+print("distortion      ", distortion)
+print("without a box   ", without_box)
 
 # %% [markdown]
 # Without limits, every pixel would have to change by as much as the mean has to: the last line. To become lighter, an
@@ -184,10 +193,13 @@ print("without a box   ", [f"{abs(0.3 - x.mean().item()):.4f}" for x in inputs[:
 # What the attack cannot work with is refused at once, with what was expected, what came and what to do:
 
 # %%
+from textwrap import fill
+
+row = inputs[0, 0, 0]
 mistakes = {
     "bytes": lambda: minimum_distortion(network, inputs * 255, labels=labels),
     "no goal": lambda: minimum_distortion(network, inputs),
-    "no batch": lambda: minimum_distortion(network, inputs[0, 0, 0], labels=labels[:1]),
+    "no batch": lambda: minimum_distortion(network, row, labels=labels[:1]),
     "class 10": lambda: minimum_distortion(network, inputs, labels=labels + 1),
     "one score": lambda: minimum_distortion(score, inputs, labels=labels),
 }
@@ -195,7 +207,7 @@ for name, attempt in mistakes.items():
     try:
         attempt()
     except ValueError as error:
-        print(f"{name}: {error}\n")
+        print(fill(f"{name}: {error}", 79), end="\n\n")
 
 # %% [markdown]
 # And three things that no program can notice:

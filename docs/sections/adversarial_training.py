@@ -33,14 +33,22 @@
 # network without it.
 
 # %%
-from tutorial_pkg.adversarial_training import AdversarialRecipe, PoolRecipe, train_adversarially
+from tutorial_pkg.adversarial_training import (
+    AdversarialRecipe,
+    PoolRecipe,
+    train_adversarially,
+)
 from tutorial_pkg.attacks import minimum_distortion
 from tutorial_pkg.data import load_digits
 from tutorial_pkg.metrics import error_rate
 
 digits = load_digits()
-pool = PoolRecipe("input", capacity=200, replaced=0.2, period=40, stretch=1.5, max_norm=2.0)
-plain = AdversarialRecipe(epochs=30, batch_size=50, learning_rate=1e-2, weight_decay=3e-5)
+pool = PoolRecipe(
+    "input", capacity=200, replaced=0.2, period=40, stretch=1.5, max_norm=2.0
+)
+plain = AdversarialRecipe(
+    epochs=30, batch_size=50, learning_rate=1e-2, weight_decay=3e-5
+)
 inputs, labels = digits.test_inputs[:100], digits.test_labels[:100]
 
 for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
@@ -48,7 +56,10 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
     model, result = train_adversarially(recipe, digits, seed=0)
     error = error_rate(model(digits.test_inputs), digits.test_labels)
     nearest = minimum_distortion(model, inputs, labels=labels).rms_distortion
-    print(f"{name:15} test error {100 * error:.1f} %, median distortion to another class {nearest.median():.3f}")
+    print(
+        f"{name:15} test error {100 * error:.1f} %, "
+        f"median distortion to another class {nearest.median():.3f}"
+    )
 
 # %% [markdown]
 # The digits are too few to say anything about the error. What shows even here is that the nearest adversarial examples

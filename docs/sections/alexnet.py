@@ -54,31 +54,40 @@ from tutorial_pkg.training import ImageRecipe, model_inputs, train_images
 
 with torch.device("meta"):  # shapes without memory
     original = build_model("alexnet")
-    print(f"Krizhevsky's AlexNet: {sum(p.numel() for p in original.parameters()):,} parameters")
+size = sum(p.numel() for p in original.parameters())
+print(f"Krizhevsky's AlexNet: {size:,} parameters")
 
 photographs = load_photographs()
-recipe = ImageRecipe("alexnet-tiny", image_size=32, epochs=30, batch_size=16, learning_rate=0.005, bfloat16=False)
+options = {"epochs": 30, "batch_size": 16, "learning_rate": 0.005}
+recipe = ImageRecipe("alexnet-tiny", image_size=32, bfloat16=False, **options)
 model, training = train_images(recipe, photographs, seed=0)
-print(f"this one: {sum(p.numel() for p in model.parameters()):,} parameters")
-print(f"validation accuracy {100 * training.val_accuracy[-1]:.0f} %, by chance {100 / photographs.num_classes:.1f} %")
+size = sum(p.numel() for p in model.parameters())
+accuracy = 100 * training.val_accuracy[-1]
+chance = 100 / photographs.num_classes
+print(f"this one: {size:,} parameters")
+print(f"validation accuracy {accuracy:.0f} %, by chance {chance:.1f} %")
 
 # %% [markdown]
 # Each image that it has right can be changed into the class that it thinks second. Between the two images is the change,
 # magnified ten times:
 
 # %% alt="Rows of three pictures: an image, the magnified change, and an image that looks the same" caption="Groups of three: a crop of a photograph, the smallest change to the second class magnified 10 times around grey, and the adversarial image."
-inputs, labels = model_inputs(photographs.val_images, recipe), photographs.val_labels
+inputs = model_inputs(photographs.val_images, recipe)
+labels = photographs.val_labels
 with torch.no_grad():
     first, second = model(inputs).topk(2).indices.T
 chosen = (first == labels).nonzero()[:, 0][::9][:6]
 inputs = inputs[chosen]
 attack = minimum_distortion(model, inputs, targets=second[chosen])
-success, distortion = attack.success.float().mean(), attack.rms_distortion.mean()
+success = attack.success.float().mean()
+distortion = attack.rms_distortion.mean()
 print(f"success {100 * success:.0f} %, mean distortion {distortion:.4f}")
 
 magnified = (10 * (attack.adv_inputs - inputs) + 128 / 255).clamp(0, 1)
-columns = torch.stack([inputs, magnified, attack.adv_inputs], dim=1)  # [image, column, 3, side, side]
-pictures = columns.movedim(2, -1).reshape(-1, 6, *columns.shape[3:], 3).numpy()  # two images a row
+# [image, column, 3, side, side]
+columns = torch.stack([inputs, magnified, attack.adv_inputs], dim=1)
+# two images a row
+pictures = columns.movedim(2, -1).reshape(-1, 6, *columns.shape[3:], 3).numpy()
 image_grid(pictures, cell_inches=0.9)
 
 # %% [markdown]

@@ -47,7 +47,8 @@ def loss() -> torch.Tensor:
     """Cross-entropy with a little weight decay."""
     optimizer.zero_grad()
     decay = sum(p.square().sum() for p in model.parameters() if p.ndim == 2)
-    value = cross_entropy(model(digits.train_inputs), digits.train_labels) + 1e-3 * decay
+    logits = model(digits.train_inputs)
+    value = cross_entropy(logits, digits.train_labels) + 1e-3 * decay
     value.backward()
     return value
 
@@ -78,26 +79,31 @@ inputs, labels = digits.test_inputs[right], digits.test_labels[right]
 with torch.no_grad():
     logits = model(inputs)
 margins = logits.gather(1, labels[:, None]) - logits
-directions = weight[labels][:, None] - weight[None]  # w_k - w_l, for every image and every l
+# w_k - w_l, for every image and every l
+directions = weight[labels][:, None] - weight[None]
 lengths = directions.norm(dim=2)
 distances = (margins / lengths).where(lengths > 0, torch.inf)
 nearest = distances.argmin(1)
 rows = torch.arange(len(inputs))
 steps = 1.02 * distances[rows, nearest] / lengths[rows, nearest]
-perturbation = (-steps[:, None] * directions[rows, nearest]).reshape(inputs.shape)
+perturbation = (-steps[:, None] * directions[rows, nearest]).reshape_as(inputs)
 
 
 def share_wrong(changed: torch.Tensor) -> float:
-    """Percentage of the images that are now misclassified; each was right before."""
+    """Percentage now misclassified of the images, all right before."""
     with torch.no_grad():
         return 100 * float((model(changed).argmax(1) != labels).float().mean())
 
 
-noise = torch.randn(perturbation.shape, generator=torch.Generator().manual_seed(1))
+generator = torch.Generator().manual_seed(1)
+noise = torch.randn(perturbation.shape, generator=generator)
 noise *= (l2_norm(perturbation) / l2_norm(noise))[:, None, None, None]
-print(f"mean distortion per pixel:             {rms_distortion(perturbation).mean():.3f}")
-print(f"misclassified with the perturbation:   {share_wrong(inputs + perturbation):.1f} %")
-print(f"with random noise of the same length:  {share_wrong(inputs + noise):.1f} %")
+distortion = rms_distortion(perturbation).mean()
+aimed = share_wrong(inputs + perturbation)
+random = share_wrong(inputs + noise)
+print(f"mean distortion per pixel:             {distortion:.3f}")
+print(f"misclassified with the perturbation:   {aimed:.1f} %")
+print(f"with random noise of the same length:  {random:.1f} %")
 
 # %% [markdown]
 # Every image can be pushed across, although noise of the same length does next to nothing: the perturbation is small but
@@ -112,11 +118,19 @@ for i in range(4):
     row, left = i // 2, 3 * (i % 2)
     changed = inputs[i] + perturbation[i]
     panels = (inputs[i], perturbation[i], changed)
-    titles = (f"{labels[i]}", "change", f"→ {model(changed[None]).argmax().item()}")
-    for axis, image, title in zip(axes[row, left : left + 3], panels, titles, strict=True):
+    titles = (
+        f"{labels[i]}",
+        "change",
+        f"→ {model(changed[None]).argmax().item()}",
+    )
+    for axis, image, title in zip(
+        axes[row, left : left + 3], panels, titles, strict=True
+    ):
         limit = float(perturbation[:4].abs().max())
         low, high = (-limit, limit) if title == "change" else (0, 1)
-        axis.imshow(image[0], cmap="gray", vmin=low, vmax=high, interpolation="none")
+        axis.imshow(
+            image[0], cmap="gray", vmin=low, vmax=high, interpolation="none"
+        )
         axis.set_title(title, fontsize=9, fontweight="normal")
         axis.set_axis_off()
 plt.show()

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Minimum distortion (§4.1)
+# # Minimum distortion
 #
 # > **The claim.** For every image that a network classifies correctly, a simple optimisation finds another image,
 # > too close to tell apart, that the network assigns to a class of our choice. (Paper, §4 and §4.1)
@@ -55,6 +55,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from scipy.optimize import minimize
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from tutorial_pkg.attacks import minimum_distortion
@@ -66,7 +67,7 @@ digits = load_digits()
 model, _ = train(TABLE1_RECIPES["N100-100-10"].shortened(60), digits, seed=0)
 
 
-def predict(images: torch.Tensor, network: torch.nn.Module = model) -> torch.Tensor:
+def predict(images: Tensor, network: nn.Module = model) -> Tensor:
     """f: the class with the largest logit."""
     with torch.no_grad():
         return network(images).argmax(1)
@@ -82,37 +83,46 @@ print(f"{len(inputs)} of {len(right)} test images are classified correctly")
 # why is explained below.
 
 # %%
-exact_model = deepcopy(model).double()  # SciPy's line search needs the digits that 32 bits do not have
+# SciPy's line search needs the digits that 32 bits do not have
+exact_model = deepcopy(model).double()
+# jac: what it minimises returns the value and the gradient
+lbfgs = {"method": "L-BFGS-B", "jac": True}
 chosen = 2
 x, label = inputs[chosen].double().flatten(), int(labels[chosen])
 target = (label + 3) % 10
 
 
-def penalty(pixels: np.ndarray, x: torch.Tensor, target: int, c: float) -> tuple[float, np.ndarray]:
+def penalty(
+    pixels: np.ndarray, x: Tensor, target: int, c: float
+) -> tuple[float, np.ndarray]:
     """c‖r‖² + loss(x + r, l), and its gradient."""
     image = torch.from_numpy(pixels).requires_grad_()
     logits = exact_model(image.reshape(1, 1, 28, 28))
-    value = c * (image - x).square().sum() + cross_entropy(logits, torch.tensor([target]))
+    loss = cross_entropy(logits, torch.tensor([target]))
+    value = c * (image - x).square().sum() + loss
     value.backward()
     return value.item(), image.grad.numpy()
 
 
-def penalty_minimum(x: torch.Tensor, target: int, c: float) -> torch.Tensor:
+def penalty_minimum(x: Tensor, target: int, c: float) -> Tensor:
     """The image x + r that minimises the penalty in the box."""
     box = [(0, 1)] * len(x)
-    solution = minimize(penalty, x.numpy(), args=(x, target, c), jac=True, method="L-BFGS-B", bounds=box)
+    args = (x, target, c)
+    solution = minimize(penalty, x.numpy(), args, bounds=box, **lbfgs)
     return torch.from_numpy(solution.x)
 
 
-def predict_one(image: torch.Tensor) -> int:
+def predict_one(image: Tensor) -> int:
     """f of a single flat image."""
     return int(predict(image.reshape(1, 1, 28, 28), exact_model))
 
 
-print(f"the image shows a {label} and is to become a {target}")
+print(f"class {label}, to become class {target}")
 for c in (0.01, 1.0, 100.0):
     image = penalty_minimum(x, target, c)
-    print(f"c = {c:<6g}  distortion {rms_distortion(image - x[None]).item():.4f}  classified as {predict_one(image)}")
+    distortion = rms_distortion(image - x[None]).item()
+    answer = predict_one(image)
+    print(f"c = {c:<6g}  distortion {distortion:.4f}  classified as {answer}")
 
 # %% [markdown]
 # ## Which way to search
@@ -123,20 +133,50 @@ for c in (0.01, 1.0, 100.0):
 # %% tags=["hide-input"] alt="Distortion and the target's probability against c: both fall as c grows, and the attack succeeds only left of a threshold" caption="Each point is the minimiser of the penalty for one c. Filled: the network answers the target. Hollow: it does not. The smallest successful distortion is the rightmost filled point."
 weights = np.logspace(-3, 2, 41)
 path = [penalty_minimum(x, target, c) for c in weights]
-distortions = np.array([rms_distortion((image - x)[None]).item() for image in path])
+distortions = np.array(
+    [rms_distortion((image - x)[None]).item() for image in path]
+)
 succeeded = np.array([predict_one(image) == target for image in path])
 with torch.no_grad():
-    probability = exact_model(torch.stack(path).reshape(-1, 1, 28, 28)).softmax(1)[:, target].numpy()
+    probability = (
+        exact_model(torch.stack(path).reshape(-1, 1, 28, 28))
+        .softmax(1)[:, target]
+        .numpy()
+    )
 
 figure, axes = plt.subplots(2, 1, figsize=(5.4, 4.6), sharex=True)
 curves = {"distortion": distortions, "probability of the target": probability}
 for axis, (name, values) in zip(axes, curves.items(), strict=True):
     line = axis.plot(weights, values, linewidth=0.8)[0]
-    axis.plot(weights[succeeded], values[succeeded], "o", color=line.get_color(), markersize=4)
-    axis.plot(weights[~succeeded], values[~succeeded], "o", color=line.get_color(), markersize=4, fillstyle="none")
-    axis.axvline(weights[succeeded].max(), color=plt.rcParams["axes.edgecolor"], linestyle=":", linewidth=1)
+    axis.plot(
+        weights[succeeded],
+        values[succeeded],
+        "o",
+        color=line.get_color(),
+        markersize=4,
+    )
+    axis.plot(
+        weights[~succeeded],
+        values[~succeeded],
+        "o",
+        color=line.get_color(),
+        markersize=4,
+        fillstyle="none",
+    )
+    axis.axvline(
+        weights[succeeded].max(),
+        color=plt.rcParams["axes.edgecolor"],
+        linestyle=":",
+        linewidth=1,
+    )
     axis.set_ylabel(name)
-axes[0].text(1.2 * weights[succeeded].max(), distortions.max(), "largest c that succeeds", fontsize=9, va="top")
+axes[0].text(
+    1.2 * weights[succeeded].max(),
+    distortions.max(),
+    "largest c that succeeds",
+    fontsize=9,
+    va="top",
+)
 axes[1].set_xscale("log")
 axes[1].set_xlabel("c")
 plt.show()
@@ -150,14 +190,25 @@ plt.show()
 
 # %% tags=["hide-input"] alt="Five small images: the digit, and the minimisers for a small c, the largest successful c and a larger c" caption="Left, the image. Then what the penalty's minimiser looks like when c is small, the largest that succeeds, and a little larger; the arrow gives the network's answer. Right, the perturbation at the largest successful c, grey is no change."
 last = int(np.flatnonzero(succeeded)[-1])
-panels = [(x, f"{label}")] + [(path[i], f"c = {weights[i]:.2g}\n→ {predict_one(path[i])}") for i in (0, last, last + 2)]
+panels = [(x, f"{label}")] + [
+    (path[i], f"c = {weights[i]:.2g}\n→ {predict_one(path[i])}")
+    for i in (0, last, last + 2)
+]
 figure, axes = plt.subplots(1, 5, figsize=(6.4, 1.7))
 for axis, (image, title) in zip(axes, panels, strict=False):
-    axis.imshow(image.reshape(28, 28), cmap="gray", vmin=0, vmax=1, interpolation="none")
+    axis.imshow(
+        image.reshape(28, 28),
+        cmap="gray",
+        vmin=0,
+        vmax=1,
+        interpolation="none",
+    )
     axis.set_title(title, fontsize=9, fontweight="normal")
 difference = (path[last] - x).reshape(28, 28)
 limit = float(difference.abs().max())
-axes[4].imshow(difference, cmap="gray", vmin=-limit, vmax=limit, interpolation="none")
+axes[4].imshow(
+    difference, cmap="gray", vmin=-limit, vmax=limit, interpolation="none"
+)
 axes[4].set_title("change", fontsize=9, fontweight="normal")
 for axis in axes:
     axis.set_axis_off()
@@ -169,10 +220,10 @@ plt.show()
 
 
 # %%
-def largest_c(x: torch.Tensor, target: int, num_search_steps: int = 14) -> tuple[float, torch.Tensor]:
-    """The largest c that succeeds, by bisection on log c, and its minimiser."""
+def largest_c(x: Tensor, target: int, steps: int = 14) -> tuple[float, Tensor]:
+    """The largest c that succeeds, by bisecting log c, and its minimiser."""
     low, high, best = 1e-3, 1e2, penalty_minimum(x, target, 1e-3)
-    for _ in range(num_search_steps):
+    for _ in range(steps):
         c = float(np.sqrt(low * high))
         image = penalty_minimum(x, target, c)
         if predict_one(image) == target:
@@ -184,7 +235,10 @@ def largest_c(x: torch.Tensor, target: int, num_search_steps: int = 14) -> tuple
 
 c, ours = largest_c(x, target)
 by_hand = rms_distortion((ours - x)[None]).item()
-print(f"largest c: {c:.4f}   distortion: {by_hand:.5f}   classified as {predict_one(ours)}")
+print(
+    f"largest c: {c:.4f}   distortion: {by_hand:.5f}   "
+    f"classified as {predict_one(ours)}"
+)
 
 # %% [markdown]
 # ### Why squared?
@@ -214,15 +268,19 @@ def norm_penalty(pixels: np.ndarray, c: float) -> tuple[float, np.ndarray]:
 slope_at_x = float(np.linalg.norm(norm_penalty(x.numpy(), 0.0)[1]))
 same_c = 2 * c * float((ours - x).norm())
 print(f"slope of the loss at r = 0: {slope_at_x:.2f}")
-for norm_c in (same_c / 2, same_c, 1.1 * same_c, 1.2 * max(slope_at_x, same_c)):
-    print(f"c = {norm_c:5.2f}", end="")
-    for name, start in {"x": x, "far away": penalty_minimum(x, target, 1e-3)}.items():
-        box = [(0, 1)] * len(x)
-        found = minimize(norm_penalty, start.numpy(), args=(norm_c,), jac=True, method="L-BFGS-B", bounds=box)
+
+box = [(0, 1)] * len(x)
+starts = {"x": x, "far away": penalty_minimum(x, target, 1e-3)}
+above_slope = 1.2 * max(slope_at_x, same_c)
+for norm_c in (same_c / 2, same_c, 1.1 * same_c, above_slope):
+    line = f"c = {norm_c:5.2f}"
+    for name, start in starts.items():
+        pixels = start.numpy()
+        found = minimize(norm_penalty, pixels, norm_c, bounds=box, **lbfgs)
         image = torch.from_numpy(found.x)
         distortion = rms_distortion((image - x)[None]).item()
-        print(f"   from {name}: {distortion:.5f}, classified as {predict_one(image)}", end="")
-    print()
+        line += f"   from {name}: {distortion:.5f} → {predict_one(image)}"
+    print(line)
 
 # %% [markdown]
 # The second line is the value that corresponds to the largest $c$ above, and gives the same image again. In the last,
@@ -239,12 +297,17 @@ for norm_c in (same_c / 2, same_c, 1.1 * same_c, 1.2 * max(slope_at_x, same_c)):
 # %%
 few = 6
 targets = (labels[:few] + 3) % 10
-paper_method = minimum_distortion(model, inputs[:few], targets=targets, loss="cross_entropy", polish=False)
+paper_method = minimum_distortion(
+    model, inputs[:few], targets=targets, loss="cross_entropy", polish=False
+)
 for i in range(few):
     clean = inputs[i].double().flatten()
     _, image = largest_c(clean, int(targets[i]))
     scipy_distortion = rms_distortion((image - clean)[None]).item()
-    print(f"{labels[i]} → {targets[i]}   SciPy {scipy_distortion:.5f}   library {paper_method.rms_distortion[i]:.5f}")
+    print(
+        f"{labels[i]} → {targets[i]}   SciPy {scipy_distortion:.5f}   "
+        f"library {paper_method.rms_distortion[i]:.5f}"
+    )
 
 # %% [markdown]
 # Mostly the two agree to the digits that bisection leaves open. Where they do not, the penalty has more than one
@@ -274,25 +337,51 @@ def toy_penalty(r: np.ndarray, c: float) -> tuple[float, np.ndarray]:
 
 
 toy_weights = np.logspace(-1.2, 1.5, 300)
-toy_path = np.array([minimize(toy_penalty, [0.0, 0.0], args=(c,), jac=True).x for c in toy_weights])
+toy_path = np.array(
+    [
+        minimize(toy_penalty, [0.0, 0.0], args=(c,), jac=True).x
+        for c in toy_weights
+    ]
+)
 inside = (toy_path @ scores.T + offsets).argmax(1) == 1
 entry = toy_path[np.flatnonzero(inside)[-1]]
 
-grid_u, grid_v = np.meshgrid(np.linspace(-0.4, 2.0, 400), np.linspace(-1.1, 0.9, 400))
+grid_u, grid_v = np.meshgrid(
+    np.linspace(-0.4, 2.0, 400), np.linspace(-1.1, 0.9, 400)
+)
 classes = (np.stack([grid_u, grid_v], -1) @ scores.T + offsets).argmax(-1)
 figure, axis = plt.subplots(figsize=(5.0, 4.0))
 ink = plt.rcParams["axes.edgecolor"]
-names = (("class k", (-0.25, -0.95)), ("class l, the target", (1.15, -0.95)), ("class j", (0.0, 0.78)))
+names = (
+    ("class k", (-0.25, -0.95)),
+    ("class l, the target", (1.15, -0.95)),
+    ("class j", (0.0, 0.78)),
+)
 for which, (name, place) in enumerate(names):
-    axis.contour(grid_u, grid_v, classes == which, levels=[0.5], colors=ink, linewidths=1)
+    axis.contour(
+        grid_u,
+        grid_v,
+        classes == which,
+        levels=[0.5],
+        colors=ink,
+        linewidths=1,
+    )
     axis.text(*place, name, fontsize=9)
 axis.plot(*toy_path[toy_path[:, 0] < 1.9].T, linewidth=1.6)
 axis.plot(0, 0, "o", color=ink)
 axis.plot(*entry, "s", markersize=7)
 axis.plot(1, 0, "*", markersize=11)
 axis.annotate("x", (0, 0), (-10, 6), textcoords="offset points")
-axis.annotate(f"largest c: {np.linalg.norm(entry):.3f}", entry, (8, -4), textcoords="offset points", fontsize=9)
-axis.annotate("nearest: 1.000", (1, 0), (8, 2), textcoords="offset points", fontsize=9)
+axis.annotate(
+    f"largest c: {np.linalg.norm(entry):.3f}",
+    entry,
+    (8, 4),
+    textcoords="offset points",
+    fontsize=9,
+)
+axis.annotate(
+    "nearest: 1.000", (1, 0), (8, 2), textcoords="offset points", fontsize=9
+)
 axis.set_aspect("equal")
 axis.set_xlim(-0.4, 2.0)
 axis.set_ylim(-1.1, 0.9)
@@ -327,12 +416,12 @@ plt.show()
 linear, _ = train(TABLE1_RECIPES["softmax2"], digits, seed=0)
 weight = linear.layers["logits"][-1].weight.detach().double().numpy()
 fits = predict(digits.test_inputs, linear) == digits.test_labels
-linear_inputs, linear_labels = digits.test_inputs[fits][:50], digits.test_labels[fits][:50]
-linear_targets = (linear_labels + 3) % 10
+linear_inputs = digits.test_inputs[fits][:50]
+linear_targets = (digits.test_labels[fits][:50] + 3) % 10
 
 
-def shortest_possible(image: torch.Tensor, target: int) -> float:
-    """A lower bound on ‖r‖ for the linear model: the largest value of the dual."""
+def shortest_possible(image: Tensor, target: int) -> float:
+    """A lower bound on ‖r‖ for the linear model: the dual's maximum."""
     pixels = image.double().flatten().numpy()
     with torch.no_grad():
         z = deepcopy(linear).double()(image[None].double())[0].numpy()
@@ -343,16 +432,25 @@ def shortest_possible(image: torch.Tensor, target: int) -> float:
         r = np.clip(A.T @ mu, -pixels, 1 - pixels)
         return -(r @ r / 2 - mu @ (A @ r - b)), A @ r - b
 
-    options = {"ftol": 1e-14, "gtol": 1e-10}
-    dual = minimize(negative_dual, np.zeros(9), jac=True, method="L-BFGS-B", bounds=[(0, None)] * 9, options=options)
+    limits, precise = [(0, None)] * 9, {"ftol": 1e-14, "gtol": 1e-10}
+    dual = minimize(
+        negative_dual, np.zeros(9), bounds=limits, options=precise, **lbfgs
+    )
     return float(np.sqrt(-2 * dual.fun))
 
 
-bounds = torch.tensor([shortest_possible(i, int(t)) for i, t in zip(linear_inputs, linear_targets, strict=True)])
-for name, options in {"the paper's penalty": {"loss": "cross_entropy", "polish": False}, "default": {}}.items():
-    result = minimum_distortion(linear, linear_inputs, targets=linear_targets, **options)
+pairs = zip(linear_inputs, linear_targets, strict=True)
+bounds = torch.tensor([shortest_possible(i, int(t)) for i, t in pairs])
+paper_options = {"loss": "cross_entropy", "polish": False}
+for name, options in (("the paper's penalty", paper_options), ("default", {})):
+    result = minimum_distortion(
+        linear, linear_inputs, targets=linear_targets, **options
+    )
     excess = 100 * (result.l2_norm / bounds - 1)
-    print(f"{name:<20} too long by {excess.mean():.3f} % on average, {excess.max():.3f} % at most")
+    print(
+        f"{name:<20} too long by {excess.mean():.3f} % on average, "
+        f"{excess.max():.3f} % at most"
+    )
 
 # %% [markdown]
 # ### The last step to the boundary
@@ -380,13 +478,20 @@ for name, options in {"the paper's penalty": {"loss": "cross_entropy", "polish":
 # %%
 inputs, labels = inputs[:60], labels[:60]
 generator = torch.Generator().manual_seed(0)
-targets = (labels + torch.randint(1, 10, labels.shape, generator=generator)) % 10
-penalised = minimum_distortion(model, inputs, targets=targets, loss="cross_entropy", polish=False)
+shift = torch.randint(1, 10, labels.shape, generator=generator)
+targets = (labels + shift) % 10
+penalised = minimum_distortion(model, inputs, targets=targets, **paper_options)
 nearest = minimum_distortion(model, inputs, targets=targets)
 excess = 100 * (penalised.l2_norm / nearest.l2_norm - 1)
-print(f"success: {100 * penalised.success.float().mean():.0f} % and {100 * nearest.success.float().mean():.0f} %")
-print(f"the penalty's perturbation is longer by {excess.mean():.2f} % on average, {excess.max():.2f} % at most")
-print("passes an image:", *(f"{attack.num_evals.float().mean():.0f}" for attack in (penalised, nearest)))
+both = (penalised, nearest)
+success = [f"{100 * attack.success.float().mean():.0f} %" for attack in both]
+passes = [f"{attack.num_evals.float().mean():.0f}" for attack in both]
+print("success:", " and ".join(success))
+print(
+    f"the penalty's perturbation is longer by {excess.mean():.2f} % "
+    f"on average, {excess.max():.2f} % at most"
+)
+print("passes an image:", *passes)
 
 # %% [markdown]
 # ## What "average minimum distortion" means
@@ -404,10 +509,11 @@ print("passes an image:", *(f"{attack.num_evals.float().mean():.0f}" for attack 
 
 # %%
 any_class = minimum_distortion(model, inputs, labels=labels)
+minimum, by_penalty = nearest.rms_distortion, penalised.rms_distortion
 readings = {
-    "random target, mean": nearest.rms_distortion.mean(),
-    "random target, root mean square": nearest.rms_distortion.square().mean().sqrt(),
-    "the paper's method, root mean square": penalised.rms_distortion.square().mean().sqrt(),
+    "random target, mean": minimum.mean(),
+    "random target, root mean square": minimum.square().mean().sqrt(),
+    "the paper's method, root mean square": by_penalty.square().mean().sqrt(),
     "nearest class, mean": any_class.rms_distortion.mean(),
 }
 for name, distortion in readings.items():
@@ -432,10 +538,13 @@ length = l2_norm(nearest.adv_inputs - inputs)[:, None, None, None]
 noise = torch.randn((50, *inputs.shape), generator=generator)
 noise *= length / noise.flatten(2).norm(dim=2)[..., None, None, None]
 for factor in (1, 2, 4, 8, 16):
-    wrong = torch.stack([predict(inputs + factor * sample) != labels for sample in noise])
-    each, ever = 100 * wrong.double().mean(), 100 * wrong.any(0).double().mean()
+    trials = inputs + factor * noise
+    wrong = torch.stack([predict(images) != labels for images in trials])
+    each = 100 * wrong.double().mean()
+    ever = 100 * wrong.any(0).double().mean()
     print(
-        f"noise {factor:2d} times as long: wrong in {each:4.1f} % of trials, for {ever:4.1f} % of images at least once"
+        f"noise {factor:2d} times as long: wrong in {each:4.1f} % of trials, "
+        f"at least once for {ever:4.1f} %"
     )
 
 # %% [markdown]
@@ -453,11 +562,15 @@ for factor in (1, 2, 4, 8, 16):
 # %%
 from tutorial_pkg.training.kernel import fit_kernel_classifier
 
-machine = fit_kernel_classifier(digits.train_inputs[:500], digits.train_labels[:500], gamma=0.01)
+machine = fit_kernel_classifier(
+    digits.train_inputs[:500], digits.train_labels[:500], gamma=0.01
+)
 test_inputs, test_labels = digits.test_inputs[:40], digits.test_labels[:40]
 right = machine(test_inputs).argmax(1) == test_labels
-smooth = minimum_distortion(machine, test_inputs[right], labels=test_labels[right])
-print(f"{int(right.sum())} of 40 digits right; of those {int(smooth.success.sum())} fooled")
+test_inputs, test_labels = test_inputs[right], test_labels[right]
+smooth = minimum_distortion(machine, test_inputs, labels=test_labels)
+fooled = int(smooth.success.sum())
+print(f"{len(test_inputs)} of 40 digits right; of those {fooled} fooled")
 print(f"mean distortion {smooth.rms_distortion.mean():.3f}")
 
 # %% [markdown]

@@ -65,7 +65,10 @@ photographs = load_photographs()
 recipe = TicaRecipe("quocnet-tiny", steps=40, batch_size=20)
 model, training = train_tica(recipe, photographs, seed=0)
 for stage, lost in enumerate(training.reconstruction, 1):
-    print(f"stage {stage} loses {lost[0]:.0%} of its input, in the end {lost[-1]:.0%}")
+    print(
+        f"stage {stage} loses {lost[0]:.0%} of its input, "
+        f"in the end {lost[-1]:.0%}"
+    )
 
 # %% [markdown]
 # No label was used so far. Now the classifier gets some, and we ask for the nearest image that is no longer a temple:

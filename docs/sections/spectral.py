@@ -52,7 +52,11 @@ from torch import nn
 
 from tutorial_pkg.attacks import minimum_distortion
 from tutorial_pkg.data import load_digits
-from tutorial_pkg.spectral import conv_frame_bounds, layer_gains, padded_frame_bounds
+from tutorial_pkg.spectral import (
+    conv_frame_bounds,
+    layer_gains,
+    padded_frame_bounds,
+)
 from tutorial_pkg.training import TABLE1_RECIPES, train
 from tutorial_pkg.transfer import same_norm_noise
 
@@ -63,9 +67,13 @@ basis = torch.eye(16 * 16).reshape(-1, 1, 16, 16)
 matrix = layer(basis).flatten(1).T.detach()
 
 omega = torch.linspace(0, 2 * math.pi, 1001)
-printed = sum((1 - torch.exp(-1j * (omega + l2 * math.pi / 2))).abs() ** 2 for l1 in (0, 1) for l2 in (0, 1)).sqrt()
-print(f"matrix {tuple(matrix.shape)}:   {torch.linalg.matrix_norm(matrix, 2):.4f}")
-print(f"conv_frame_bounds:  {conv_frame_bounds(difference, stride=2, grid=8).upper:.4f}")
+shifts = [l2 * math.pi / 2 for l1 in (0, 1) for l2 in (0, 1)]
+columns = [1 - torch.exp(-1j * (omega + shift)) for shift in shifts]
+printed = torch.stack(columns).norm(dim=0)
+norm = torch.linalg.matrix_norm(matrix, 2)
+bounds = conv_frame_bounds(difference, stride=2, grid=8)
+print(f"matrix {tuple(matrix.shape)}:   {norm:.4f}")
+print(f"conv_frame_bounds:  {bounds.upper:.4f}")
 print(f"printed formula:    {printed.max():.4f}")
 
 # %% [markdown]
@@ -102,14 +110,18 @@ square, tall = torch.randn(24, 24, 3, 3), torch.randn(48, 24, 3, 3)
 sizes = range(4, 41, 3)
 for name, weight in (("24 → 24 channels", square), ("24 → 48 channels", tall)):
     found = [conv_frame_bounds(weight, grid=m) for m in sizes]
-    plt.semilogy(sizes, [b.lower / b.upper for b in found], marker=".", label=name)
+    ratios = [bounds.lower / bounds.upper for bounds in found]
+    plt.semilogy(sizes, ratios, marker=".", label=name)
 plt.xlabel("grid m")
 plt.ylabel("λ₋ / λ₊")
 plt.legend()
 plt.show()
 
 refined = conv_frame_bounds(square, grid=13, refine=True)
-print(f"24 → 24 on the 13×13 grid: {refined.lower:.1e}; searched over continuous frequencies: {refined.infimum:.0e}")
+print(
+    f"24 → 24 on the 13×13 grid: {refined.lower:.1e}; "
+    f"searched over continuous frequencies: {refined.infimum:.0e}"
+)
 
 # %% [markdown]
 # The paper's $5 \cdot 10^{-5}$ for conv4 is such a number, and so is our {{ table5.conv4.lower }}. fc2 is square too,
@@ -139,7 +151,8 @@ for m in (4, 6, 8, 12):
     circular = conv_frame_bounds(layer.weight, grid=m)
     padded = padded_frame_bounds(layer, (3, m, m))
     print(
-        f"{m:2d}×{m:<2d} {circular.lower:10.3f} {circular.upper:7.3f} {padded.lower:12.3f} {padded.upper:7.3f}"
+        f"{m:2d}×{m:<2d} {circular.lower:10.3f} {circular.upper:7.3f}"
+        f" {padded.lower:12.3f} {padded.upper:7.3f}"
         f" {circular.certificate:15.3f}"
     )
 
@@ -157,7 +170,8 @@ pixel = torch.zeros(1, 1, 7, 7)
 pixel[..., 2, 2] = 1
 for pooling in (nn.MaxPool2d(2), nn.MaxPool2d(3), nn.MaxPool2d(3, stride=2)):
     gain = float(pooling(pixel).norm() / pixel.norm())
-    print(f"windows {pooling.kernel_size}×{pooling.kernel_size}, stride {pooling.stride}: gain {gain:g}")
+    size, stride = pooling.kernel_size, pooling.stride
+    print(f"windows {size}×{size}, stride {stride}: gain {gain:g}")
 
 # %% [markdown]
 # A search finds nothing worse:
@@ -201,26 +215,31 @@ with torch.no_grad():
 inputs, labels = inputs[right], labels[right]
 attack = minimum_distortion(model, inputs, labels=labels)
 
-first = next(module for module in model.modules() if isinstance(module, nn.Linear))
-_, singular_values, directions = torch.linalg.svd(first.weight.detach(), full_matrices=False)
+first = next(part for part in model.modules() if isinstance(part, nn.Linear))
+weight = first.weight.detach()
+_, singular_values, directions = torch.linalg.svd(weight, full_matrices=False)
 length = attack.l2_norm[:, None, None, None]
 worst = directions[0].reshape(1, *inputs.shape[1:])
+generator = torch.Generator().manual_seed(0)
+noisy = same_norm_noise(inputs, attack.adv_inputs, generator=generator)
 changed = {
     "attack": attack.adv_inputs,
     "first layer's worst direction, +": inputs + length * worst,
     "first layer's worst direction, −": inputs - length * worst,
-    "noise": same_norm_noise(inputs, attack.adv_inputs, generator=torch.Generator().manual_seed(0)),
+    "noise": noisy,
 }
 print(f"λ₊ of the first layer: {singular_values[0]:.2f}\n")
 print("mean gain of".ljust(36), "W₁x  hidden1   logits   fooled")
 for name, moved in changed.items():
     gains = layer_gains(model, inputs, moved)
-    linear = ((moved - inputs).flatten(1) @ first.weight.detach().T).norm(dim=1) / (moved - inputs).flatten(1).norm(
-        dim=1
-    )
+    change = (moved - inputs).flatten(1)
+    linear = (change @ weight.T).norm(dim=1) / change.norm(dim=1)
     with torch.no_grad():
         fooled = (model(moved).argmax(1) != labels).double().mean()
-    print(f"{name:34} {linear.mean():5.2f} {gains[0].mean:8.2f} {gains[-1].mean:8.2f} {100 * fooled:6.0f} %")
+    print(
+        f"{name:34} {linear.mean():5.2f} {gains[0].mean:8.2f}"
+        f" {gains[-1].mean:8.2f} {100 * fooled:6.0f} %"
+    )
 
 # %% [markdown]
 # Before its sigmoid, the first layer amplifies its worst direction by $\lambda_+$, more than it does the attack's. But

@@ -134,7 +134,8 @@ total = len(printed)
 count = {n: sum(is_multiple(v, n) for v in printed) for n in range(20, 1000)}
 chance = {n: binom.sf(k - 1, total, n / 1000) for n, k in count.items()}
 for n in sorted(chance, key=chance.__getitem__)[:3]:
-    print(f"N = {n}: {count[n]} of {total}, by chance with p = {chance[n]:.0e}")
+    p = chance[n]
+    print(f"N = {n}: {count[n]} of {total}, by chance with p = {p:.0e}")
 low, high = Rate(15, 256).interval()
 print(f"5.9 % is 15 of 256: the interval is {low:.1%} to {high:.1%}")
 
@@ -200,7 +201,7 @@ print(f"5.9 % is 15 of 256: the interval is {low:.1%} to {high:.1%}")
 # %%
 from tutorial_pkg.transfer import perturbation_cosine, reach
 
-print(f"{'':28} cosine  reach   moved to the class, reach < 1 | ≥ 1")
+print(f"{'':28} cosine  reach  moved to the class, reach < 1 | ≥ 1")
 for source, target in permutations(names, 2):
     pair = adv_inputs[source], adv_inputs[target]
     cosine = perturbation_cosine(inputs, *pair).nanmean()
@@ -210,7 +211,7 @@ for source, target in permutations(names, 2):
     short = covered < 1
     groups = [f"{moved[g].sum():4} of {g.sum():3}" for g in (short, ~short)]
     numbers = f"{cosine:7.2f} {covered.nanmedian():6.2f}"
-    print(f"{source:>12} → {target:12} {numbers}", " " * 13, *groups)
+    print(f"{source:>12} → {target:12} {numbers}", " " * 12, *groups)
 
 # %% [markdown]
 # Over the pairs of the six models, the rank correlation of transfer with the cosine is {{ transfer_curve.cosine.rho }}, with
@@ -232,8 +233,12 @@ for source in names:
     stretched = {str(s): amplify(inputs, adv, stddev=s) for s in stddevs}
     table = transfer_table(models, inputs, labels=labels, examples=stretched)
     others = [name for name in names if name != source]
-    errors = [[table.of_correct(row, g).fraction for g in others] for row in stretched]
-    plt.plot(stddevs, 100 * np.mean(errors, axis=1), ".-", label=f"made for {source}")
+    errors = [
+        [table.of_correct(row, g).fraction for g in others]
+        for row in stretched
+    ]
+    mean = 100 * np.mean(errors, axis=1)
+    plt.plot(stddevs, mean, ".-", label=f"made for {source}")
 plt.xlabel("distortion")
 plt.ylabel("error of the others, %")
 plt.legend()

@@ -51,18 +51,26 @@ from tutorial_pkg.units import (
 digits = load_digits()
 model, _ = train_sgd(SgdRecipe("conv", epochs=6), digits, seed=0)
 images, labels = digits.test_inputs, digits.test_labels
-print(f"test error: {100 * error_rate(layer_features(model, images, 'logits'), labels):.1f} %")
+logits = layer_features(model, images, "logits")
+print(f"test error: {100 * error_rate(logits, labels):.1f} %")
 
 features = layer_features(model, images, "hidden")
 generator = torch.Generator().manual_seed(0)
-units = torch.eye(features.shape[1])[live_units(features, k=8)]
-directions = random_directions(len(units), features.shape[1], generator=generator)
-print(f"{len(units)} of {features.shape[1]} units are active on at least 8 images")
+n = features.shape[1]
+units = torch.eye(n)[live_units(features, k=8)]
+directions = random_directions(len(units), n, generator=generator)
+print(f"{len(units)} of {n} units are active on at least 8 images")
 
 # %% tags=["hide-input"] alt="Six rows of digits that look alike within each row" caption="The eight test digits that excite three units, and three random directions, the most."
-rows = [top_activations(features, v, k=8) for v in (*units[:3], *directions[:3])]
+rows = [
+    top_activations(features, v, k=8) for v in (*units[:3], *directions[:3])
+]
 names = ["unit 1", "unit 2", "unit 3", "random 1", "random 2", "random 3"]
-image_grid([list(images[row, 0].numpy()) for row in rows], row_labels=names, cell_inches=0.5)
+image_grid(
+    [list(images[row, 0].numpy()) for row in rows],
+    row_labels=names,
+    cell_inches=0.5,
+)
 
 # %% [markdown]
 # ## Figures 1 and 2
@@ -97,13 +105,16 @@ scores = {
     "random": features @ directions.T,
     "chance": torch.randn(len(images), len(units), generator=generator),
 }
-purities = {kind: purity(labels[top_sets(s, k=8)]) for kind, s in scores.items()}
+purities = {
+    kind: purity(labels[top_sets(s, k=8)]) for kind, s in scores.items()
+}
 for kind, values in purities.items():
     print(f"{kind:8} mean purity {values.mean():.2f}")
 for other in ("random", "chance"):
     result = compare(purities["units"], purities[other], generator=generator)
     print(
-        f"units against {other}: δ = {result.delta:+.2f} [{result.low:+.2f}, {result.high:+.2f}], p = {result.p_value:.3g}"
+        f"units against {other}: δ = {result.delta:+.2f} "
+        f"[{result.low:+.2f}, {result.high:+.2f}], p = {result.p_value:.3g}"
     )
 
 # %% [markdown]
@@ -167,11 +178,14 @@ for other in ("random", "chance"):
 # %%
 disentangled = torch.nn.functional.one_hot(labels).float()
 disentangled += 0.01 * torch.randn(disentangled.shape, generator=generator)
-made = {"units": disentangled, "random": disentangled @ random_directions(100, 10, generator=generator).T}
+random = random_directions(100, 10, generator=generator)
+made = {"units": disentangled, "random": disentangled @ random.T}
 for kind, s in made.items():
+    pure = purity(labels[top_sets(s, k=8)]).mean()
     share = class_share(s, labels).amax(1).mean()
     print(
-        f"{kind:8} mean purity {purity(labels[top_sets(s, k=8)]).mean():.2f}, share of variance from one class {share:.2f}"
+        f"{kind:8} mean purity {pure:.2f}, "
+        f"share of variance from one class {share:.2f}"
     )
 
 # %% [markdown]

@@ -43,6 +43,23 @@ def test_page_has_a_title_and_no_magics(page: Path) -> None:
             assert not re.search(r"^\s*[%!]", cell.source, re.MULTILINE)
 
 
+def wide_lines(page: Path) -> list[str]:
+    """Return the lines of code for which the page's column is too narrow."""
+    code = [cell.source for cell in read_page(page).cells if cell.cell_type == "code"]
+    return [line for source in code for line in source.splitlines() if len(line) > 79]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_code_fits_into_its_column(page: Path) -> None:
+    assert not wide_lines(page)
+
+
+def test_wide_code_is_found(tmp_path: Path) -> None:
+    page, fits, wide = tmp_path / "page.py", "x" * 79, "x" * 80
+    page.write_text(f'# %% [markdown]\n# # {wide}\n\n# %% alt="{wide}"\n{fits}\n{wide}\n')
+    assert wide_lines(page) == [wide]
+
+
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(execute_pages, "CACHE", tmp_path / "cache")
