@@ -164,14 +164,19 @@ def percent(fraction: float, digits: int = 2) -> str:
     return "–" if math.isnan(fraction) else f"{100 * fraction:.{digits}f} %"
 
 
-def mean_sd(values: Sequence[float], digits: int = 2, scale: float = 1.0) -> str:
-    """Format a mean and, from two values on, their standard deviation, "1.64 ± 0.05", on one line."""
+def mean_sd(values: Sequence[float], digits: int = 2, scale: float = 1.0, *, show_zero: bool = True) -> str:
+    """Format a mean and, from two values on, their standard deviation, "1.64 ± 0.05", on one line.
+
+    Args:
+        digits: after the point.
+        scale: what both are multiplied by.
+        show_zero: whether to show a standard deviation that rounds to zero.
+    """
     mean = f"{scale * float(np.mean(values)):.{digits}f}"
-    return (
-        mean
-        if len(values) < 2
-        else f"{mean}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{scale * float(np.std(values, ddof=1)):.{digits}f}"
-    )
+    sd = f"{scale * float(np.std(values, ddof=1)):.{digits}f}" if len(values) > 1 else ""
+    if not sd or (not show_zero and float(sd) == 0):
+        return mean
+    return f"{mean}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{sd}"
 
 
 def beside(ours: str, other: str, *, below: bool = False) -> str:
@@ -191,6 +196,7 @@ def image_grid(
     row_labels: Sequence[str] = (),
     titles: Sequence[Sequence[str]] = (),
     cell_inches: float = 0.72,
+    text_size: float = 8,
 ) -> Figure:
     """Draw images in rows, with a label a row and a small title over each image.
 
@@ -199,6 +205,7 @@ def image_grid(
         row_labels: one a row, left of it.
         titles: one an image.
         cell_inches: side of a cell.
+        text_size: of the titles, in points; many columns on a narrow screen need more. Row labels are larger by one.
     """
     num_columns = max(len(row) for row in rows)
     height = cell_inches * (1.28 if titles else 1.05)
@@ -213,7 +220,7 @@ def image_grid(
                     continue
                 axis.imshow(row[j], cmap="gray", vmin=0, vmax=1, interpolation="none")
                 if titles:
-                    axis.set_title(titles[i][j], fontsize=8, fontweight="normal", pad=2)
+                    axis.set_title(titles[i][j], fontsize=text_size, fontweight="normal", pad=2)
             if row_labels:
                 axes[i, 0].text(
                     -0.15,
@@ -222,7 +229,7 @@ def image_grid(
                     transform=axes[i, 0].transAxes,
                     ha="right",
                     va="center",
-                    fontsize=9,
+                    fontsize=text_size + 1,
                 )
     return figure
 

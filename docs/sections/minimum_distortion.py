@@ -472,8 +472,12 @@ for name, options in (("the paper's penalty", paper_options), ("default", {})):
 #
 # This is known as *sequential quadratic programming*. Pixels that the box holds are left out of a step, and the point
 # that is returned is the nearest one that was *seen* to be classified as $l$, by a little more than rounding could
-# undo. On the network of this page the true minimum is out of reach; what can be shown is how much shorter the
+# undo.[^ties] On the network of this page the true minimum is out of reach; what can be shown is how much shorter the
 # perturbations become, and at what cost.
+#
+# [^ties]: "A little" is a share of the largest logit. Where many classes tie and all logits are near zero, that can be
+#     less than the rounding. Of the {{ table1.num_examples }} examples behind [Table 1](framework.py#table-1),
+#     {{ table1.missed }} miss their class when they are classified again in batches of another size.
 
 # %%
 inputs, labels = inputs[:60], labels[:60]

@@ -24,6 +24,7 @@ def table1_record(name="softmax1", **values):
         "train_error": 0.067,
         "test_error": 0.074,
         "num_attacked": 100,
+        "num_nearest": 100,
         "success_targeted": 1.0,
         "success_nearest": 1.0,
         "distortion_random_target_mean": 0.05,
@@ -76,6 +77,14 @@ def test_verdicts_follow_the_numbers(claim, good, bad):
     assert judge(BY_ID[claim], {"table1": [table1_record(**bad)]}).status == "does not hold"
 
 
+def test_failed_examples_are_counted():
+    verdict = judge(
+        BY_ID["B1"], {"table1": [table1_record(), table1_record(success_targeted=0.999, num_attacked=3000)]}
+    )
+    assert verdict.status == "holds in part"
+    assert verdict.numbers.startswith("3 of 3,300 examples, over 2 networks, miss")
+
+
 def test_one_far_image_is_enough_against_each_sample():
     record = table1_record()
     assert judge(BY_ID["B2"], {"table1": [record]}).status == "holds"
@@ -101,7 +110,7 @@ def test_pages(tmp_path):
     assert "○ not run" in full
     glance = at_a_glance(claims, records)
     assert "Of 2 claims" in glance
-    assert '| <span class="mark holds">✔ holds on digits</span> |' in glance
-    assert 'Two. | <span class="mark not-run">○ not run</span> |' in glance
+    assert '| <span class="mark holds">✔<span> holds on digits</span></span> |' in glance
+    assert 'Two. | <span class="mark not-run">○<span> not run</span></span> |' in glance
     write_ledger(tmp_path, claims, records)
     assert (tmp_path / "claims" / "ledger.md").read_text() == full

@@ -59,7 +59,7 @@ def at_a_glance(claims: Sequence[Claim], records: Records) -> str:
             [
                 f"[{claim.id}](claims.md#{claim.id.lower()})",
                 claim.statement,
-                f'<span class="mark {_css_class(verdict)}">{mark}</span>',
+                f'<span class="mark {_css_class(verdict)}">{mark[0]}<span>{mark[1:]}</span></span>',
             ]
         )
     table = markdown_table(["", "the paper says", "here"], rows, num_text_columns=3) if rows else ""

@@ -118,7 +118,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     output.figure(
         "noise",
         image_grid(_two_rows(noise.arrays["clean"], noise.arrays["noisy"])),
-        caption=f"**Figure 7, noise.** The same digits under Gaussian noise of standard deviation "
+        caption=f"**Figure 7, noise.** Test digits under Gaussian noise of standard deviation "
         f"{noise.config['noise_stddev']:g}, shown clipped to [0, 1].",
         alt="Digits next to the same digits under strong Gaussian noise",
     )
@@ -150,7 +150,9 @@ def pairs_figure(record: Record) -> Figure:
         for text in (str(label), f"→ {target}")
     ]
     half = len(titles) // 2
-    return image_grid(_two_rows(arrays["clean"], arrays["adversarial"]), titles=[titles[:half], titles[half:]])
+    return image_grid(
+        _two_rows(arrays["clean"], arrays["adversarial"]), titles=[titles[:half], titles[half:]], text_size=12
+    )
 
 
 def _two_rows(first: np.ndarray, second: np.ndarray) -> list[list[np.ndarray]]:

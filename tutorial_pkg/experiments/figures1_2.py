@@ -105,7 +105,12 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         output.value(f"{kind}.purity", f"{100 * float(np.mean(purities)):.0f} %")
         output.figure(
             name,
-            image_grid(_rows(images), row_labels=[f"{word} {i + 1}" for i in range(len(images))], cell_inches=0.5),
+            image_grid(
+                _rows(images),
+                row_labels=[f"{word} {i + 1}" for i in range(len(images))],
+                cell_inches=0.5,
+                text_size=11,
+            ),
             caption=f"{caption} Share of the commonest digit, row by row: {shares}.",
             alt=f"Rows of digits: one row for each {word}",
         )
@@ -113,7 +118,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     is_unit = values["quiz_is_unit"]
     output.figure(
         "quiz",
-        image_grid(_rows(record.arrays["quiz"]), row_labels=letters[: len(is_unit)], cell_inches=0.5),
+        image_grid(_rows(record.arrays["quiz"]), row_labels=letters[: len(is_unit)], cell_inches=0.5, text_size=11),
         caption=f"**Which rows are units?** {sum(is_unit)} of these rows show a unit's favourite digits, the others a "
         "random direction's.",
         alt="Rows of digits, of units and of random directions mixed",

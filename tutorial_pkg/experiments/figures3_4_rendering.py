@@ -155,7 +155,10 @@ def _grid(record: Record, kind: str) -> Figure:
     images = record.arrays[kind] / 255.0
     label = {"units": "unit", "uniform": "direction", "chance": "row"}[kind]
     return image_grid(
-        [list(row) for row in images], row_labels=[f"{label} {i + 1}" for i in range(len(images))], cell_inches=0.78
+        [list(row) for row in images],
+        row_labels=[f"{label} {i + 1}" for i in range(len(images))],
+        cell_inches=0.78,
+        text_size=11,
     )
 
 

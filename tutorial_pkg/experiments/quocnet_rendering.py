@@ -159,7 +159,7 @@ def filters_figure(filters: np.ndarray) -> Figure:
     random, trained = filters / 255.0
     rows = [random[0], *trained]
     labels = ["random,\nanywhere", "trained,\ncorner", "trained,\ncentre", "trained,\nnext to it"]
-    return image_grid([list(row) for row in rows], row_labels=labels, cell_inches=0.5)
+    return image_grid([list(row) for row in rows], row_labels=labels, cell_inches=0.5, text_size=10)
 
 
 def stimuli_figure(record: Record) -> Figure:
@@ -170,7 +170,7 @@ def stimuli_figure(record: Record) -> Figure:
         for stimulus, images in zip(arrays["stimuli"], arrays["top_images"], strict=True)
     ]
     labels = [f"{unit['kind']}\narea {unit['auc']['value']:.2f}" for unit in units]
-    return image_grid(rows, row_labels=labels, cell_inches=0.68)
+    return image_grid(rows, row_labels=labels, cell_inches=0.68, text_size=10)
 
 
 def render_figure6(records: Sequence[Record], output: Renderer) -> None:
@@ -188,7 +188,7 @@ def render_figure6(records: Sequence[Record], output: Renderer) -> None:
     pairs, titles = _two_a_row(triples), _two_a_row(captions)
     output.figure(
         "images",
-        image_grid(pairs, titles=titles, cell_inches=1.05),
+        image_grid(pairs, titles=titles, cell_inches=1.05, text_size=11),
         caption="**Figure 6.** Left: validation cars, drawn at random from those that are recognised. Middle: the "
         "nearest images that are not recognised. Right: the absolute difference, magnified.",
         alt="Photographs of cars, the same photographs imperceptibly changed, and the changes as coloured noise",
