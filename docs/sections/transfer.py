@@ -219,7 +219,9 @@ for source, target in permutations(names, 2):
 #
 # --8<-- "transfer_curve/explained.md"
 #
-# --8<-- "transfer_curve/pairs.md"
+# --8<-- "transfer_curve/reach.md"
+#
+# --8<-- "transfer_curve/cosine.md"
 #
 # This is where much of the asymmetry of Table 2 comes from. A model with much weight decay takes a longer perturbation to
 # fool, and a longer one goes further past other models' boundaries. A table that takes every source at its own smallest

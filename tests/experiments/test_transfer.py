@@ -14,10 +14,12 @@ from tutorial_pkg.data import Dataset
 from tutorial_pkg.experiments import Context, run_cell, table2, tables3_4, transfer_curve
 from tutorial_pkg.experiments.base import Experiment
 from tutorial_pkg.experiments.transfer_cells import PAPER_NUM_IMAGES, mean_with_interval, points
+from tutorial_pkg.experiments.transfer_pairs import compare_pairs
 from tutorial_pkg.figures import Renderer
 from tutorial_pkg.models import LayeredModel
 from tutorial_pkg.records import Record
 from tutorial_pkg.training import Recipe, Trainer, TrainingResult
+from tutorial_pkg.transfer import TransferTable
 
 NUM_CLASSES = 3
 VALUE_KEY = re.compile(r"[\w+-]+(\.[\w+-]+)+")  # what the pages' {{ … }} accept
@@ -117,6 +119,7 @@ def test_the_curve_of_equal_models_jumps_at_factor_1_and_has_cosine_and_reach_1(
     assert (record.arrays["fooled"] == 30 * (factors >= 1)).all()
     assert record.arrays["cosine"] == pytest.approx(np.ones((6, 6)))
     assert record.arrays["reach"] == pytest.approx(np.ones((6, 6)))
+    assert record.arrays["transfer_low"] == pytest.approx(np.ones((6, 6)))  # nothing varies: no interval
     assert np.isnan(record.values["rank_correlation"]["reach"]["rho"])
 
 
@@ -126,7 +129,7 @@ def test_the_curve_of_models_that_share_no_pixel_stays_at_zero():
     assert not record.arrays["fooled"][across].any()
     assert record.arrays["cosine"][across] == pytest.approx(np.zeros((3, 3)), abs=1e-6)
     assert record.arrays["reach"][across] == pytest.approx(np.zeros((3, 3)), abs=1e-6)
-    assert record.values["rank_correlation"]["reach"]["rho"] == pytest.approx(1.0)
+    assert record.values["rank_correlation"]["reach"] == pytest.approx({"rho": 1.0, "low": 1.0, "high": 1.0})
 
 
 @pytest.mark.parametrize("experiment", [table2.EXPERIMENT, tables3_4.EXPERIMENT, transfer_curve.EXPERIMENT])
@@ -176,3 +179,33 @@ def test_bootstrap_interval_of_a_mean():
     assert found["mean"] == pytest.approx(values.mean())
     assert found["high"] - found["low"] == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
     assert points({"mean": 0.016, "low": -0.014, "high": 0.046}) == "+1.6 points (−1.4 to +4.6)"
+
+
+def test_pairs_have_intervals_that_hold_the_truth_of_more_images():
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.zeros(400, 1, 1, 4)
+    first = torch.randn(400, 1, 1, 4, generator=generator)
+    adv_inputs = {"a": first, "b": first + torch.randn(400, 1, 1, 4, generator=generator)}
+    coin = torch.rand(1, 2, 400, generator=generator) < 0.3
+    table = TransferTable(("adversarial 1",), ("a", "b"), coin, torch.zeros(2, 400, dtype=torch.bool))
+    pairs = compare_pairs(inputs, adv_inputs, {"a": table, "b": table}, "adversarial 1", seed=0)
+    for measure in ("cosine", "reach", "transfer"):
+        assert (pairs.low[measure] <= pairs.estimate[measure]).all()
+        assert (pairs.estimate[measure] <= pairs.high[measure]).all()
+    # The binomial's own interval, by the normal approximation.
+    share = float(coin[0, 1].float().mean())
+    half = 1.96 * (share * (1 - share) / 400) ** 0.5
+    assert pairs.estimate["transfer"][0, 1] == pytest.approx(share)
+    assert pairs.high["transfer"][0, 1] - pairs.low["transfer"][0, 1] == pytest.approx(2 * half, rel=0.1)
+    again = compare_pairs(inputs, adv_inputs, {"a": table, "b": table}, "adversarial 1", seed=0)
+    assert (again.low["cosine"] == pairs.low["cosine"]).all()
+
+
+def test_images_that_the_target_had_wrong_before_do_not_count_as_transfer():
+    inputs, adv = torch.zeros(4, 1, 1, 2), torch.ones(4, 1, 1, 2)
+    wrong = torch.tensor([[[True, True, False, False]] * 2])
+    before = torch.tensor([[True, False, False, False]] * 2)
+    table = TransferTable(("adversarial 1",), ("a", "b"), wrong, before)
+    pairs = compare_pairs(inputs, {"a": adv, "b": adv}, {"a": table, "b": table}, "adversarial 1", seed=0)
+    assert pairs.estimate["transfer"] == pytest.approx(np.full((2, 2), 1 / 3))
+    assert np.isnan(pairs.rank_correlation["reach"]["rho"])

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations
 from typing import Any
 
 import matplotlib
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from scipy.stats import spearmanr
 
 from tutorial_pkg.experiments import table2
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.table2 import MODELS, attack_every_model
-from tutorial_pkg.figures import INK, SERIES, STYLE, Renderer, beside, percent
+from tutorial_pkg.experiments.transfer_pairs import compare_pairs, hull, off_diagonal
+from tutorial_pkg.figures import INK, SERIES, STYLE, Renderer, percent
 from tutorial_pkg.records import Record
-from tutorial_pkg.transfer import perturbation_cosine, reach, same_norm_noise, transfer_table
+from tutorial_pkg.transfer import Rate, perturbation_cosine, same_norm_noise, transfer_table
 
 FACTORS = (0.5, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0)
 
@@ -67,110 +67,113 @@ def run(config: CellConfig, context: Context) -> Result:
             [[[tables[source].of_correct(row, target).count for row in rows] for target in MODELS] for source in MODELS]
         )
 
-    def pairwise(measure: str) -> np.ndarray:
-        return np.array([[compared(measure, source, target) for target in MODELS] for source in MODELS])
-
-    def compared(measure: str, source: str, target: str) -> float:
-        first, second = adv_inputs[source], adv_inputs[target]
-        if measure == "reach":
-            return float(reach(inputs, first, second).nanmedian())
-        if measure == "cosine":
-            return float(perturbation_cosine(inputs, first, second).nanmean())
-        # The control: another image's perturbation, moved onto this image.
-        elsewhere = inputs + (second - inputs).roll(1, dims=0)
-        return float(perturbation_cosine(inputs, first, elsewhere).nanmean())
-
+    elsewhere = {name: inputs + (adv - inputs).roll(1, dims=0) for name, adv in adv_inputs.items()}
+    control = [
+        float(perturbation_cosine(inputs, adv_inputs[a], elsewhere[b]).nanmean()) for a, b in permutations(MODELS, 2)
+    ]
     totals = [len(inputs) - tables[MODELS[0]].clean(name).count for name in MODELS]
-    fooled, noise = counts("adversarial"), counts("noise")
-    cosine, median_reach = pairwise("cosine"), pairwise("reach")
+    pairs = compare_pairs(inputs, adv_inputs, tables, "adversarial 1", seed=config.seed)
     return Result(
         values={
             **attacked.values,
             "num_images": len(inputs),
             "num_correct": dict(zip(MODELS, totals, strict=True)),
-            "cosine_of_other_images": float(off_diagonal(pairwise("control")).mean()),
-            "rank_correlation": {
-                "cosine": _rank_correlation(cosine, fooled, totals, config.factors),
-                "reach": _rank_correlation(median_reach, fooled, totals, config.factors),
-            },
+            "cosine_of_other_images": float(np.mean(control)),
+            "rank_correlation": pairs.rank_correlation,
         },
-        arrays={"fooled": fooled, "noise": noise, "cosine": cosine, "reach": median_reach},
+        arrays={
+            "fooled": counts("adversarial"),
+            "noise": counts("noise"),
+            **pairs.estimate,
+            **{f"{measure}_low": low for measure, low in pairs.low.items()},
+            **{f"{measure}_high": high for measure, high in pairs.high.items()},
+        },
     )
-
-
-def off_diagonal(matrix: np.ndarray) -> np.ndarray:
-    """Return the entries [source, target, ...] of different models, pair by pair."""
-    return matrix[~np.eye(len(matrix), dtype=bool)]
-
-
-def _rank_correlation(
-    measure: np.ndarray, fooled: np.ndarray, totals: Sequence[int], factors: Sequence[float]
-) -> dict[str, float]:
-    """Spearman's correlation, over the ordered pairs, of a measure with the transfer at factor 1."""
-    pairs = off_diagonal(measure), off_diagonal(fooled[:, :, list(factors).index(1.0)] / np.array(totals))
-    if min(map(np.ptp, pairs)) == 0:  # no order, no correlation
-        return {"rho": math.nan, "p": math.nan}
-    found = spearmanr(*pairs)
-    return {"rho": float(found.statistic), "p": float(found.pvalue)}
 
 
 def render(records: Sequence[Record], output: Renderer) -> None:
     """Draw the curves, and what explains them."""
-    totals = np.array([[record.values["num_correct"][name] for name in MODELS] for record in records])
-    fooled = np.mean([r.arrays["fooled"] / t[:, None] for r, t in zip(records, totals, strict=True)], axis=0)
-    noise = np.mean([r.arrays["noise"] / t[:, None] for r, t in zip(records, totals, strict=True)], axis=0)
-    cosine = np.mean([record.arrays["cosine"] for record in records], axis=0)
-    median_reach = np.mean([record.arrays["reach"] for record in records], axis=0)
+    mean = {key: np.mean([r.arrays[key] for r in records], axis=0) for key in ("cosine", "reach", "transfer")}
+    fooled, noise = (_rates(records, kind) for kind in ("fooled", "noise"))
     factors = records[0].config["factors"]
     output.figure(
         "curves",
         _curves(fooled, noise, factors),
         caption="**Transfer against amplification.** Each panel: one model's minimum perturbations, multiplied by the "
-        "factor below; each line: the error of one model on the images that it had right. Grey: random noise of the "
-        "same norm, from the least to the most disturbed model.",
+        "factor below; each line: the error of one model on the images that it had right, with its 95 % binomial "
+        "interval, where it is wider than the line. Grey: random noise of the same norm, from the least to the most "
+        "disturbed model.",
         alt="Six panels of rising curves, one a target model; noise of the same norm stays near zero",
     )
     output.figure(
         "explained",
-        _scatters({"mean cosine": cosine, "median reach": median_reach}, fooled[:, :, factors.index(1.0)]),
+        _scatters({"mean cosine": mean["cosine"], "median reach": mean["reach"]}, mean["transfer"]),
         caption="**What explains transfer.** A point is a source and a target model, in the target's colour: transfer "
         "of the minimum perturbations against the mean cosine between the two models' perturbations, and against the "
         "median share of the way to the target's own boundary that the source's perturbation covers.",
         alt="Two scatter plots: transfer hardly follows the cosine and closely follows the reach",
     )
-    output.table(
-        "pairs",
-        ["made for", *MODELS],
-        [
+    what = {
+        "reach": "**Median reach** of the row's perturbations along",
+        "cosine": "**Mean cosine** between the row's perturbations and",
+    }
+    for measure, words in what.items():
+        low, high = hull([r.arrays[f"{measure}_low"] for r in records], [r.arrays[f"{measure}_high"] for r in records])
+        output.table(
+            measure,
+            ["made for", *MODELS],
             [
-                source,
-                *(
-                    "" if i == j else beside(f"{median_reach[i, j]:.2f}", f"{cosine[i, j]:.2f}")
-                    for j in range(len(MODELS))
-                ),
-            ]
-            for i, source in enumerate(MODELS)
-        ],
-        caption="**Direction and distance.** Median reach (mean cosine) of the row's perturbations "
-        "with those of the column's model, for the same image and the same class.",
-    )
+                [
+                    source,
+                    *(
+                        ""
+                        if i == j
+                        else f"{mean[measure][i, j]:.2f}<br><small>[{low[i, j]:.2f}, {high[i, j]:.2f}]</small>"
+                        for j in range(len(MODELS))
+                    ),
+                ]
+                for i, source in enumerate(MODELS)
+            ],
+            caption=f"{words} those of the column's model, for the same image and the same class, with a 95 % "
+            f"bootstrap interval over images{', the hull over the seeds' * (len(records) > 1)}.",
+        )
     one, two = factors.index(1.0), factors.index(2.0)
     at = {"1": one, "2": two, "last": len(factors) - 1}
     for name, index in at.items():
-        output.value(f"transfer.{name}", percent(float(off_diagonal(fooled)[:, index].mean()), 1))
-        output.value(f"noise.{name}", percent(float(off_diagonal(noise)[:, index].mean()), 1))
+        output.value(f"transfer.{name}", percent(float(off_diagonal(fooled[0])[:, index].mean()), 1))
+        output.value(f"noise.{name}", percent(float(off_diagonal(noise[0])[:, index].mean()), 1))
     output.value("last_factor", f"{factors[-1]:g}")
-    for kind, values in (("cosine", off_diagonal(cosine)), ("reach", off_diagonal(median_reach))):
-        output.value(f"{kind}.mean", f"{values.mean():.2f}")
-        output.value(f"{kind}.min", f"{values.min():.2f}")
-        output.value(f"{kind}.max", f"{values.max():.2f}")
-        rho = np.mean([record.values["rank_correlation"][kind]["rho"] for record in records])
-        output.value(f"{kind}.rho", f"{rho:.2f}".replace("-", "−"))
+    for measure in ("cosine", "reach"):
+        values = off_diagonal(mean[measure])
+        output.value(f"{measure}.mean", f"{values.mean():.2f}")
+        output.value(f"{measure}.min", f"{values.min():.2f}")
+        output.value(f"{measure}.max", f"{values.max():.2f}")
+        found = [record.values["rank_correlation"][measure] for record in records]
+        rho = np.mean([f["rho"] for f in found])
+        low, high = min(f["low"] for f in found), max(f["high"] for f in found)
+        output.value(f"{measure}.rho", f"{rho:.2f} [{low:.2f}, {high:.2f}]".replace("-", "−"))
     control = float(np.mean([record.values["cosine_of_other_images"] for record in records]))
     output.value("cosine.other_images", f"{control:.2f}".replace("-", "−"))
 
 
-def _curves(fooled: np.ndarray, noise: np.ndarray, factors: Sequence[float]) -> Figure:
+def _rates(records: Sequence[Record], kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return an error rate `[source, target, factor]`, and its binomial intervals' ends, the hull over the seeds."""
+    rates, lows, highs = [], [], []
+    for record in records:
+        counts = record.arrays[kind]
+        totals = np.broadcast_to([[record.values["num_correct"][name]] for name in MODELS], counts.shape)
+        ends = np.vectorize(lambda count, total: Rate(int(count), int(total)).interval())(counts, totals)
+        rates.append(counts / totals)
+        lows.append(ends[0])
+        highs.append(ends[1])
+    return np.mean(rates, axis=0), *hull(lows, highs)
+
+
+Curves = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _curves(fooled: Curves, noise: Curves, factors: Sequence[float]) -> Figure:
+    (rate, low, high), (noise_rate, _, _) = fooled, noise
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 7.4))
         panels = figure.subplots(3, 2, sharex=True, sharey=True)
@@ -178,11 +181,12 @@ def _curves(fooled: np.ndarray, noise: np.ndarray, factors: Sequence[float]) -> 
         for i, source in enumerate(MODELS):
             axis = panels.flat[i]
             for j, target in enumerate(MODELS):
-                style = ":" if i == j else "-"
-                (line,) = axis.plot(factors, 100 * fooled[i, j], style, color=SERIES[j], marker=".", markersize=4)
+                style, color = ":" if i == j else "-", SERIES[j]
+                (line,) = axis.plot(factors, 100 * rate[i, j], style, color=color, marker=".", markersize=4)
+                axis.fill_between(factors, 100 * low[i, j], 100 * high[i, j], color=color, alpha=0.2, linewidth=0)
                 lines |= {target: line} if i != j else {}
-            low, high = 100 * noise[i].min(0), 100 * noise[i].max(0)
-            lines["noise"] = axis.fill_between(factors, low, high, facecolor=INK, edgecolor=INK, alpha=0.25)
+            least, most = 100 * noise_rate[i].min(0), 100 * noise_rate[i].max(0)
+            lines["noise"] = axis.fill_between(factors, least, most, facecolor=INK, edgecolor=INK, alpha=0.25)
             axis.set_title(f"made for {source}", fontsize=10)
             axis.set_ylim(-3, 103)
             axis.set_xticks((1, 2, 3, 4, 6))
@@ -195,7 +199,7 @@ def _curves(fooled: np.ndarray, noise: np.ndarray, factors: Sequence[float]) -> 
     return figure
 
 
-def _scatters(measures: Mapping[str, np.ndarray], rate: np.ndarray) -> Figure:
+def _scatters(measures: Mapping[str, np.ndarray], transfer: np.ndarray) -> Figure:
     """Draw each measure of a pair against its transfer, in the colour of the target model."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 3.4))
@@ -203,7 +207,9 @@ def _scatters(measures: Mapping[str, np.ndarray], rate: np.ndarray) -> Figure:
         for axis, (label, matrix) in zip(axes, measures.items(), strict=True):
             for j, target in enumerate(MODELS):
                 others = np.arange(len(MODELS)) != j
-                axis.plot(matrix[others, j], 100 * rate[others, j], "o", markersize=5, color=SERIES[j], label=target)
+                axis.plot(
+                    matrix[others, j], 100 * transfer[others, j], "o", markersize=5, color=SERIES[j], label=target
+                )
             axis.set_xlabel(label)
         axes[0].set_ylabel("transfer, %")
         handles, labels = axes[0].get_legend_handles_labels()
