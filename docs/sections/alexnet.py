@@ -185,7 +185,7 @@ image_grid(pictures, cell_inches=0.9)
 # --8<-- "figure5/distribution.md"
 #
 # - **Success.** {{ figure5.far.success }} of the {{ figure5.num_attacked }} images to the chosen class and
-#   {{ figure5.nearest.success }} of the first {{ figure5.num_nearest }} to the nearest one, at a mean distortion of
+#   {{ figure5.nearest.success }} of {{ figure5.num_nearest }} to the nearest one, at a mean distortion of
 #   {{ figure5.far.distortion_mean }} and {{ figure5.nearest.distortion_mean }}. The largest are
 #   {{ figure5.far.distortion_max }} and {{ figure5.nearest.distortion_max }}; changes as large as the first can be seen.
 # - **Small against a byte.** {{ figure5.far.distortion_mean }} is {{ figure5.far.steps }} of 255 levels; the pixel that
@@ -247,8 +247,7 @@ image_grid(pictures, cell_inches=0.9)
 # 4. **Response normalisation** has his constants, converted to images of standard deviation 1 (his are bytes).
 # 5. **Accuracy.** {{ alexnet.top1 }} on {{ alexnet.num_classes }} classes. A network that is right more often may be harder or
 #    easier to fool; the numbers here are of this one network and seed.
-# 6. **Distortion** is the smallest that our attack finds; the row *by the search over c* uses the paper's method. The nearest
-#    class is looked for with {{ figure5.num_nearest }} images only: each takes nine searches.
+# 6. **Distortion** is the smallest that our attack finds; the row *by the search over c* uses the paper's method.
 # 7. **The chosen class** is "{{ figure5.far_class }}": there is no ostrich among our classes.
 # 8. **Statistics and controls** for Figures 3 and 4 are ours. The paper shows rows and does not say from which layer.
 #
