@@ -106,7 +106,7 @@ image_grid(pictures, cell_inches=0.9)
 # epoch where it was interrupted:
 #
 # ```bash
-# python scripts/build_figures.py --profile laptop --only alexnet  # the small one, on a processor
+# python scripts/build_figures.py --profile laptop --only alexnet
 # python scripts/build_figures.py --profile paper --device cuda \
 #     --only alexnet figures3_4 figure5 table5_trained
 # ```
@@ -226,10 +226,12 @@ image_grid(pictures, cell_inches=0.9)
 # from tutorial_pkg.models import load_pretrained_alexnet
 # from tutorial_pkg.spectral import model_frame_bounds
 #
-# images = load_image_folder("imagenette2-160", size=64)  # train/<class>/… and val/<class>/…, decoded once
+# # train/<class>/… and val/<class>/…, decoded once
+# images = load_image_folder("imagenette2-160", size=64)
 # model, training = train_images(ImageRecipe(), images, seed=0, progress=True)
 #
-# pretrained = load_pretrained_alexnet()  # inputs: [N, 3, 224, 224] in [0, 1]
+# # inputs: [N, 3, 224, 224] in [0, 1]
+# pretrained = load_pretrained_alexnet()
 # rows = model_frame_bounds(pretrained, torch.zeros(1, 3, 224, 224))
 # ```
 #
