@@ -128,7 +128,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
                     *(
                         ""
                         if i == j
-                        else f"{mean[measure][i, j]:.2f}<br><small>[{low[i, j]:.2f}, {high[i, j]:.2f}]</small>"
+                        else f"{mean[measure][i, j]:.2f}<br><small>[{low[i, j]:.2f},&nbsp;{high[i, j]:.2f}]</small>"
                         for j in range(len(MODELS))
                     ),
                 ]
