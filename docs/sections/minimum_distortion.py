@@ -478,6 +478,8 @@ for name, options in (("the paper's penalty", paper_options), ("default", {})):
 # [^ties]: "A little" is a share of the largest logit. Where many classes tie and all logits are near zero, that can be
 #     less than the rounding. Of the {{ table1.num_examples }} examples behind [Table 1](framework.py#table-1),
 #     {{ table1.missed }} miss their class when they are classified again in batches of another size.
+#     [`survive_rounding`](../howto/attack_your_model.py#models-of-another-shape) moves such examples a little further
+#     in; the tables were made without it.
 
 # %%
 inputs, labels = inputs[:60], labels[:60]

@@ -93,7 +93,9 @@ def minimum_distortion(
         progress: whether to show a progress bar.
 
     Returns:
-        A `MinimumDistortion`. No solution is an answer, not an error: `success` False and distortion inf.
+        A `MinimumDistortion`. No solution is an answer, not an error: `success` False and distortion inf. An
+        example ends a hair beyond the boundary; where all logits are near zero there, as with two classes of
+        opposite logits, `survive_rounding` moves it far enough in to hold in batches of another size.
 
     Raises:
         ValueError: inputs outside the box, not finite, empty, or not float; neither or both of targets and
