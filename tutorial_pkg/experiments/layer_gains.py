@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from tutorial_pkg.attacks import minimum_distortion
 from tutorial_pkg.experiments.base import Context, Experiment, Result
-from tutorial_pkg.figures import SERIES, STYLE, Renderer, mean_sd
+from tutorial_pkg.figures import SERIES, STYLE, Renderer, mean_sd, sd_below
 from tutorial_pkg.models import batched_logits
 from tutorial_pkg.records import Record
 from tutorial_pkg.spectral import layer_gains
@@ -125,10 +125,13 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             }
             for key, text in cells.items():
                 output.value(f"{name}.{layer['name']}.{key}", text)
-            rows.append([f"{name}: {layer['name']}", *cells.values()])
+            rows.append([f"{name}: {layer['name']}", *map(sd_below, cells.values())])
         output.value(f"{name}.times_safe_radius_median", mean_sd([r["times_safe_radius_median"] for r in runs], 1))
         output.value(f"{name}.times_safe_radius_min", mean_sd([r["times_safe_radius_min"] for r in runs], 1))
         output.value(f"{name}.l2_norm_median", mean_sd([r["l2_norm_median"] for r in runs]))
+    num_seeds = len({record.config["seed"] for record in records})
+    several = num_seeds > 1
+    spread = f" Mean and standard deviation over {num_seeds} seeds." * several
     output.value("num_attacked", f"{records[0].values['num_attacked']:,}")
     output.table(
         "gains",
@@ -136,13 +139,13 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         rows,
         caption="**Gains, layer by layer.** ‖φ(x) − φ(x + r)‖ / ‖r‖ from the input to each layer's output, for the "
         "smallest perturbations that change the class of test images, and for noise of the same norms. A layer's own "
-        "bound is λ₊ times its activation's, 1 for ReLU and 1/4 for the sigmoid.",
+        f"bound is λ₊ times its activation's, 1 for ReLU and 1/4 for the sigmoid.{spread}",
     )
     output.figure(
         "gains-figure",
         _draw({name: runs[0]["layers"] for name, runs in by_model.items() if len(runs[0]["layers"]) > 1}),
         caption="**Gains, layer by layer**, on a logarithmic scale: what the product of the bounds allows, what the "
-        "attack reaches at most and on average, and what noise of the same norms does.",
+        f"attack reaches at most and on average, and what noise of the same norms does{', first seed' * several}.",
         alt="Lines that rise with the layer; the proven bound rises far above the attack's gains, these above noise",
     )
 
