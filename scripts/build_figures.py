@@ -143,7 +143,11 @@ def compute(experiments: list[Experiment], args: argparse.Namespace) -> None:
     with tqdm(todo, unit="cell", disable=args.quiet) as bar:
         for experiment, cell, config in bar:
             bar.set_description(f"{experiment.name} {cell}")
-            record = run_cell(experiment, args.profile, cell, config, context)
+            try:
+                record = run_cell(experiment, args.profile, cell, config, context)
+            except MemoryError as error:
+                tqdm.write(f"{experiment.name} {cell} is left out: {error}", file=sys.stderr)
+                continue
             write_record(args.results, record)
 
 

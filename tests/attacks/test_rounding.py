@@ -1,5 +1,6 @@
 """What holds in one batch holds in every other."""
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 from tutorial_pkg.attacks import minimum_distortion, survive_rounding
+from tutorial_pkg.attacks.margins import TIE_MARGIN
 
 
 def one_score(hidden: int) -> nn.Module:
@@ -31,6 +33,7 @@ class Opposite(nn.Module):
 def attacked(request):
     model = Opposite(one_score(request.param))
     inputs = torch.rand(200, 1, 28, 28, generator=torch.Generator().manual_seed(1))
+    model.net[-1].bias.data -= model.net(inputs).detach().mean()  # inputs of both classes
     targets = 1 - model(inputs).argmax(1)
     return model, inputs, targets, minimum_distortion(model, inputs, targets=targets)
 
@@ -40,10 +43,21 @@ def misses(model, result, size):
     return int((predicted != result.targets).sum())
 
 
+def share_of_rounding(model, points, targets):
+    """Return the target's margin over the other class, as a share of what rounding every pixel changes it by."""
+    exact = copy.deepcopy(model).double()
+    leaf = points.double().requires_grad_(True)
+    margin = (exact(leaf) * torch.where(targets[:, None] == torch.arange(2), 1.0, -1.0)).sum(1)
+    (gradient,) = torch.autograd.grad(margin.sum(), leaf)
+    return (margin / (gradient * leaf).flatten(1).norm(dim=1)).detach()
+
+
 def test_two_opposite_logits_hold_in_batches_of_any_size_and_in_float64(attacked):
     model, inputs, targets, nearest = attacked
-    assert misses(model, nearest, 1) > 0  # or there is nothing to mend
+    # Whether an example is missed differs with the processor; how near it is to being missed does not.
+    assert share_of_rounding(model, nearest.adv_inputs, targets).median() < TIE_MARGIN / 2
     safe = survive_rounding(model, inputs, nearest)
+    assert share_of_rounding(model, safe.adv_inputs, targets).min() > TIE_MARGIN / 2
     assert safe.success.all()
     assert [misses(model, safe, size) for size in (1, 7, 64, 200)] == [0, 0, 0, 0]
     doubled = model.double()(safe.adv_inputs.double()).argmax(1)
@@ -105,7 +119,9 @@ def test_an_example_that_no_step_can_mend_is_a_failure():
     assert result.rms_distortion.isinf()
 
 
-def test_inputs_of_another_attack_are_refused(attacked):
+def test_bad_input_is_refused(attacked):
     model, inputs, _, nearest = attacked
     with pytest.raises(ValueError, match="pass the inputs that were attacked"):
         survive_rounding(model, inputs[:5], nearest)
+    with pytest.raises(ValueError, match="batch_size: expected at least 1, got 0"):
+        survive_rounding(model, inputs, nearest, batch_size=0)

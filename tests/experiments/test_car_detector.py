@@ -9,7 +9,7 @@ import torch
 
 from tests.test_records import make_record
 from tutorial_pkg.data import load_photographs
-from tutorial_pkg.experiments import Context, car_detector, figure6, quocnet, quocnet_rendering
+from tutorial_pkg.experiments import Context, car_detector, figure6, quocnet, quocnet_full_size, quocnet_rendering
 from tutorial_pkg.figures import Renderer
 from tutorial_pkg.roc import auc
 from tutorial_pkg.stimulus import optimal_stimuli
@@ -92,17 +92,11 @@ def test_all_positives_and_some_others_are_learned_from():
     assert labels[rows].tolist() == [1, 1, 0, 0]
 
 
-def test_full_size_steps_say_why_they_were_not_taken():
-    config = replace(quocnet.CONFIGS["paper"], dataset="photographs")
-    step = quocnet.cells(config)["full-size-seed0"]
-    skipped = quocnet.full_size_steps(step, "cpu")
-    assert "needs a CUDA device with" in skipped["skipped"]
-    text = quocnet_rendering.full_size_text([make_record(cell="full-size-seed0", values=skipped)])
-    assert "was not measured: it needs a CUDA device" in text
-    steps = {"steps": [{"weights": 10, "seconds": 0.5, "memory": 2048}]}
-    record = make_record(cell="full-size-seed0", values=steps, config={"batch_size": 8})
-    assert "stage 1, 10 weights: 0.50 s, 2 GiB" in quocnet_rendering.full_size_text([record])
-    assert "the `paper` profile asks for it, this one does not" in quocnet_rendering.full_size_text([make_record()])
+def test_a_step_that_does_not_fit_is_refused_before_memory_is_filled(context):
+    config = replace(quocnet_full_size.CONFIGS["paper"], batch_size=10**6)
+    cell = quocnet_full_size.cells(config)["stage2-seed0"]
+    with pytest.raises(MemoryError, match=r"stage 2 on 1000000 images needs about \d+ GiB, and cpu has \d+"):
+        quocnet_full_size.run(cell, context)
 
 
 def test_fragments_and_values(result, attacked, tmp_path):

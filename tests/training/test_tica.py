@@ -9,7 +9,7 @@ from torch.nn.functional import unfold
 from tutorial_pkg.data import ImageDataset
 from tutorial_pkg.models import QUOCNETS, quocnet
 from tutorial_pkg.models.quocnet import L2Pooling, LocalFilters, QuocNetConfig, StageConfig
-from tutorial_pkg.training import TicaRecipe, TicaResult, measure_step, step_memory, tica, tica_cost, train_tica
+from tutorial_pkg.training import TicaRecipe, TicaResult, measure_steps, step_memory, tica, tica_cost, train_tica
 from tutorial_pkg.training.checkpoints import trained_model
 
 SMALL = QuocNetConfig(
@@ -195,16 +195,27 @@ def test_bad_input(photographs):
         train_tica(replace(RECIPE, learning_rate=1e30), photographs, seed=0)
 
 
-def test_a_measured_step_trains_one_stage():
+@pytest.mark.parametrize("tied", [True, False])
+def test_measured_steps_train_one_stage(tied):
     torch.manual_seed(0)
     model = quocnet(SMALL)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    cost = measure_step(model, 2, batch_size=3, side=12)
+    images = torch.rand(3, 3, 12, 12)
+    cost = measure_steps(model, 2, images, tied=tied, steps=8)
     changed = [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
     assert changed == ["layers.filters2.weight"]
-    assert cost.weights == 2 * model.layers["filters2"].weight.numel()
+    assert cost.weights == (1 if tied else 2) * model.layers["filters2"].weight.numel()
     assert cost.seconds > 0
+    assert len(cost.lost) == 8
+    assert cost.lost[-1] < cost.lost[0]
+    # A model that ends with the stage is enough, and gives the same.
+    torch.manual_seed(0)
+    shorter = quocnet(replace(SMALL, stages=SMALL.stages[:2]))
+    assert measure_steps(shorter, 2, images, tied=tied, steps=8).lost == cost.lost
 
 
 def test_memory_of_a_step_at_full_size():
-    assert 20 < step_memory(QUOCNETS["quocnet-full"], batch_size=8) / 2**30 < 80
+    config = QUOCNETS["quocnet-full"]
+    stages = [step_memory(config, stage, batch_size=8, tied=False) / 2**30 for stage in (1, 2, 3)]
+    assert 20 < max(stages) == stages[1] < 80
+    assert step_memory(config, 2, batch_size=8, tied=True) < 0.8 * 2**30 * stages[1]

@@ -45,7 +45,7 @@ def survive_rounding(
         change and failures are left as they are, and so are `c` and `num_evals`.
 
     Raises:
-        ValueError: the inputs do not fit the result, or are none that could be attacked.
+        ValueError: the inputs do not fit the result, or are none that could be attacked; batch_size is not positive.
 
     Example:
         >>> from tutorial_pkg.attacks import minimum_distortion
@@ -59,6 +59,8 @@ def survive_rounding(
     """
     check_inputs(inputs, box)
     check_dtype(model, inputs)
+    if batch_size < 1:
+        raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
     if result.adv_inputs.shape != inputs.shape:
         raise ValueError(
             f"expected the result of an attack on these inputs, of shape {tuple(inputs.shape)}, got one of shape "

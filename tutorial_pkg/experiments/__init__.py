@@ -18,6 +18,7 @@ from tutorial_pkg.experiments import (
     kernel_machine,
     layer_gains,
     quocnet,
+    quocnet_full_size,
     spectral_checks,
     table1,
     table2,
@@ -55,6 +56,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         figure5,
         table5_trained,
         quocnet,
+        quocnet_full_size,
         figure6,
     )
 }

@@ -24,10 +24,10 @@ from tutorial_pkg.experiments.car_detector import (
     training_rows,
     untrained,
 )
-from tutorial_pkg.models import QUOCNETS, LayeredModel, quocnet
+from tutorial_pkg.models import QUOCNETS, LayeredModel
 from tutorial_pkg.roc import auc, auc_difference, balanced_accuracy
 from tutorial_pkg.stimulus import optimal_stimuli
-from tutorial_pkg.training import LinearProbe, TicaRecipe, fit_linear_probe, measure_step, step_memory
+from tutorial_pkg.training import LinearProbe, TicaRecipe, fit_linear_probe
 
 PIXEL_SIDES = (64, 32, 16)
 """Images as they are, and averaged down: fewer pixels may be easier to learn from."""
@@ -44,7 +44,6 @@ class Config:
         num_negatives: other training images that the classifiers learn from, beside all cars.
         num_units: units whose optimal stimulus is sought: the best single detectors of cars, and as many at random.
         num_images: images that a unit likes best, shown beside it.
-        full_size: whether to measure training steps of the network with Le et al.'s sizes.
         seed: of the network, and of what is drawn.
     """
 
@@ -54,7 +53,6 @@ class Config:
     num_negatives: int = 10_000
     num_units: int = 3
     num_images: int = 8
-    full_size: bool = False
     seed: int = 0
 
 
@@ -71,36 +69,14 @@ class CellConfig:
     seed: int
 
 
-@dataclass(frozen=True)
-class StepConfig:
-    """Training steps at full size.
-
-    Attributes:
-        model: a key of `models.QUOCNETS`.
-        batch_size: images a step.
-    """
-
-    dataset: str
-    model: str
-    batch_size: int
-    seed: int
-
-
-def cells(config: Config) -> dict[str, CellConfig | StepConfig]:
-    """Return the cell of the trained network, and where it is asked for that of the steps at full size."""
+def cells(config: Config) -> dict[str, CellConfig]:
+    """Return the one cell: the trained network and what it is compared with."""
     shared = (config.positives, config.num_negatives, config.num_units, config.num_images, config.seed)
-    result: dict[str, CellConfig | StepConfig] = {
-        f"trained-seed{config.seed}": CellConfig(config.dataset, config.recipe, *shared)
-    }
-    if config.full_size:
-        result[f"full-size-seed{config.seed}"] = StepConfig(config.dataset, "quocnet-full", 8, config.seed)
-    return result
+    return {f"trained-seed{config.seed}": CellConfig(config.dataset, config.recipe, *shared)}
 
 
-def run(config: CellConfig | StepConfig, context: Context) -> Result:
-    """Measure what QuocNet's features know, or what a step at full size takes."""
-    if isinstance(config, StepConfig):
-        return Result(full_size_steps(config, context.device))
+def run(config: CellConfig, context: Context) -> Result:
+    """Measure what QuocNet's features know."""
     images = context.images(config.dataset)
     model, training = trained_quocnet(config.recipe, images, config.seed, context)
     random_model, _ = trained_quocnet(untrained(config.recipe), images, config.seed, context)
@@ -158,23 +134,6 @@ def run(config: CellConfig | StepConfig, context: Context) -> Result:
             "is_positive": val_labels.to(torch.uint8).numpy(),
         },
     )
-
-
-def full_size_steps(config: StepConfig, device: str) -> dict[str, Any]:
-    """Take a real training step of each stage at full size, on a GPU with room for it; else say why not."""
-    network = QUOCNETS[config.model]
-    need = step_memory(network, batch_size=config.batch_size)
-    if device != "cuda":
-        return {"skipped": f"needs a CUDA device with {need / 2**30:.0f} GiB, and this ran on {device}"}
-    free = torch.cuda.mem_get_info()[0]
-    if free < need:
-        return {"skipped": f"needs {need / 2**30:.0f} GiB of free memory, and the device has {free / 2**30:.0f}"}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        model = quocnet(network).to(device)
-    sizes = {"batch_size": config.batch_size, "side": network.image_size}
-    steps = [asdict(measure_step(model, stage, **sizes)) for stage in range(1, len(network.stages) + 1)]
-    return {"steps": steps, "num_weights": sum(p.numel() for p in model.parameters())}
 
 
 def _assessment(scores: np.ndarray, labels: Tensor) -> dict[str, Any]:
@@ -262,7 +221,6 @@ CONFIGS = {
         RECIPES[profile],
         POSITIVES[profile],
         num_units=2 if profile == "quick" else 3,
-        full_size=profile == "paper",
     )
     for profile in RECIPES
 }

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from tutorial_pkg.figures import SERIES, STYLE, Renderer, image_grid, percent
 from tutorial_pkg.models import QUOCNETS
 from tutorial_pkg.records import Record
-from tutorial_pkg.training import step_memory
 
 MAGNIFICATIONS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 NAMES = {
@@ -24,15 +23,13 @@ NAMES = {
 
 
 def render(records: Sequence[Record], output: Renderer) -> None:
-    """Show the training, the table of representations, the ROC curves, filters, stimuli and the steps at full size."""
-    record = next(r for r in records if r.cell.startswith("trained"))
+    """Show the training, the table of representations, the ROC curves, filters and stimuli."""
+    record = records[0]
     values = record.values
     found = values["representations"]
     _offer_values(values, output)
     recipe = record.config["recipe"]
     output.value("sparsity_weight", f"{recipe['sparsity_weight']:g}")
-    memory = step_memory(QUOCNETS["quocnet-full"], batch_size=8)
-    output.value("full_size_memory", f"{memory / 2**30:.0f} GiB")
     output.value("steps", f"{recipe['steps']:,}")
     output.value("batch_size", f"{recipe['batch_size']:,}")
     output.value("num_patches", f"{recipe['steps'] * recipe['batch_size']:,}")
@@ -86,29 +83,12 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         f"{values_ratio(values)} times as much as the best image.",
         alt="Rows of images: a computed pattern, and photographs",
     )
-    output.text("full_size", full_size_text(records))
 
 
 def values_ratio(values: Mapping[str, Any]) -> str:
     """Return how much stronger the optimal stimuli are than the best images, from unit to unit."""
     ratios = [unit["response"] / unit["top_response"] for unit in values["units"]]
     return f"{min(ratios):.1f} to {max(ratios):.1f}"
-
-
-def full_size_text(records: Sequence[Record]) -> str:
-    """Say what steps at full size took, or why none was taken."""
-    found = [r for r in records if r.cell.startswith("full-size")]
-    if not found:
-        return "A training step at full size was not measured: the `paper` profile asks for it, this one does not."
-    values = found[0].values
-    if "skipped" in values:
-        return f"A training step at full size was not measured: it {values['skipped']}."
-    device = found[0].provenance["device"]
-    parts = [
-        f"stage {i}, {step['weights']:,} weights: {step['seconds']:.2f} s, {step['memory'] / 1024:.0f} GiB"
-        for i, step in enumerate(values["steps"], 1)
-    ]
-    return f"A training step at full size, {found[0].config['batch_size']} images, on {device}: {'; '.join(parts)}."
 
 
 def training_figure(training: dict[str, Any]) -> Figure:

@@ -19,7 +19,7 @@ from tutorial_pkg.training.lbfgs import DECAY_CONVENTIONS, TrainingResult, train
 from tutorial_pkg.training.linear_probe import LinearProbe, fit_linear_probe
 from tutorial_pkg.training.recipes import TABLE1_RECIPES, Recipe, train
 from tutorial_pkg.training.sgd import SgdRecipe, train_sgd
-from tutorial_pkg.training.tica import TicaRecipe, TicaResult, measure_step, step_memory, tica_cost, train_tica
+from tutorial_pkg.training.tica import TicaRecipe, TicaResult, measure_steps, step_memory, tica_cost, train_tica
 
 __all__ = [
     "DECAY_CONVENTIONS",
@@ -36,7 +36,7 @@ __all__ = [
     "build_image_model",
     "evaluate",
     "fit_linear_probe",
-    "measure_step",
+    "measure_steps",
     "model_inputs",
     "pretrain_autoencoder",
     "random_crops",

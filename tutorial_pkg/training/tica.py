@@ -267,56 +267,71 @@ def _restore(model: LayeredModel, state: Path) -> TicaResult:
 
 @dataclass(frozen=True)
 class StepCost:
-    """What one training step of one stage took.
+    """What training steps of one stage took, and did.
 
     Attributes:
-        weights: trained by it, W₁'s and W₂'s together.
-        seconds: after a step to warm up.
+        weights: trained by them, W₁'s, and W₂'s where it has its own.
+        seconds: the fastest of them.
         memory: peak in MiB; of the accelerator, or of the process so far on a CPU.
+        lost: share of the stage's input that the code lost before each step.
     """
 
     weights: int
     seconds: float
     memory: int
+    lost: list[float]
 
 
-def measure_step(model: LayeredModel, stage: int, *, batch_size: int, side: int) -> StepCost:
-    """Take two real training steps of a stage, on random images, and measure the second.
+def measure_steps(
+    model: LayeredModel,
+    stage: int,
+    images: Float[Tensor, "batch 3 side side"],
+    *,
+    tied: bool,
+    steps: int = 3,
+    learning_rate: float = 0.015,
+) -> StepCost:
+    """Train a stage for a few steps on one batch, just as `train_tica` does, and measure them.
 
     Args:
-        model: changed in place; where it is, is where the step is taken.
+        model: changed in place; where it is, is where the steps are taken. It may end with the stage.
         stage: from 1.
-        batch_size: images.
-        side: of the images.
+        images: in [0, 1].
+        tied: whether W₂ is W₁.
+        steps: at least 1.
+        learning_rate: as in `TicaRecipe`; held constant.
     """
     below, filters, pooling = stage_modules(model, stage)
     device = filters.weight.device
-    images = torch.rand(batch_size, 3, side, side, generator=torch.Generator().manual_seed(0)).to(device)
-    with torch.no_grad():
-        x = below(images) if below is not None else images
-    decoder = first_weights(x, filters, tied=False)
-    optimizer = stage_optimizer(filters, decoder, 0.01)
-    seconds = math.nan
-    for _ in range(2):
+    images = images.to(device)
+    lost, seconds = [], []
+    for step in range(steps):
         start = _now(device)
         with torch.no_grad():
             x = below(images) if below is not None else images
+        if step == 0:
+            decoder = first_weights(x, filters, tied=tied)
+            optimizer = stage_optimizer(filters, decoder, learning_rate)
         errors, pooled = tica_cost(x, filters, pooling, decoder)
         optimizer.zero_grad()
-        (errors.sum() + 0.1 * pooled.sum()).backward()
+        ((errors.sum() + TicaRecipe.sparsity_weight * pooled.sum()) / len(x)).backward()
         optimizer.step()
-        seconds = _now(device) - start
+        lost.append(float(errors.detach().sum() / x.square().sum()))
+        seconds.append(_now(device) - start)
     filters.weight.grad = None
-    return StepCost(2 * filters.weight.numel(), seconds, peak_memory_mb(device.type))
+    weights = filters.weight.numel() * (1 if tied else 2)
+    return StepCost(weights, min(seconds), peak_memory_mb(device.type), lost)
 
 
-def step_memory(config: QuocNetConfig, *, batch_size: int) -> int:
-    """Return about how many bytes a training step of the largest stage needs, all stages' weights at hand."""
+def step_memory(config: QuocNetConfig, stage: int, *, batch_size: int, tied: bool) -> int:
+    """Return about how many bytes a training step of a stage needs, with the weights of the stages below at hand."""
     with torch.device("meta"):
         weights = [module.weight for module in quocnet(config).modules() if isinstance(module, LocalFilters)]
-    # Beside W₁: W₂, both gradients, and two moments of each for Adam. Patches are held about six times.
-    stages = [7 * w.numel() + 6 * batch_size * w.shape[0] * w.shape[1] for w in weights]
-    return 4 * (sum(w.numel() for w in weights) + max(stages))
+    *below, trained = weights[:stage]
+    # W₁, its gradient, and for Adam two moments and a temporary one; W₂ the same. Patches are held about six times.
+    copies = (5 if tied else 9) * trained.numel()
+    patches = 6 * batch_size * trained.shape[0] * trained.shape[1]
+    return 4 * (sum(w.numel() for w in below) + copies + patches)
 
 
 def _now(device: torch.device) -> float:
