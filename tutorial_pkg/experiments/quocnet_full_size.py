@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate
 
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.car_detector import as_inputs
-from tutorial_pkg.figures import Renderer, percent
+from tutorial_pkg.figures import Renderer
 from tutorial_pkg.models import QUOCNETS, quocnet
 from tutorial_pkg.records import Record
 from tutorial_pkg.training import measure_steps, step_memory
@@ -91,22 +91,22 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     first = records[0]
     output.table(
         "steps",
-        ["stage", "weights trained", "seconds a step", "peak memory, GiB", "of its input lost, step by step"],
+        ["stage", "weights trained", "s a step", "memory, GiB", "input lost, %"],
         [
             [
                 f"{record.config['stage']}",
                 f"{record.values['weights']:,}",
                 f"{record.values['seconds']:.1f}",
                 f"{record.values['memory'] / 1024:.1f}",
-                ", ".join(percent(share, 1) for share in record.values["lost"]),
+                f"{100 * record.values['lost'][0]:.1f} → {100 * record.values['lost'][-1]:.1f}",
             ]
             for record in records
         ],
         caption=f"**Training steps at full size**, {first.config['batch_size']} images, $W_2$ "
-        f"{'is $W_1$' if first.config['tied'] else 'with weights of its own'}, on {first.provenance['device']}. On a "
-        "CPU the memory is that of the whole process.",
+        f"{'is $W_1$' if first.config['tied'] else 'with weights of its own'}, on {first.provenance['device']}. Memory "
+        "is the peak, on a CPU of the whole process. Lost: the share of the stage's input, at the first and at step "
+        f"{len(first.values['lost'])}.",
     )
-    output.value("batch_size", str(first.config["batch_size"]))
 
 
 CONFIGS = {
