@@ -5,6 +5,7 @@ from __future__ import annotations
 from tutorial_pkg import paper
 from tutorial_pkg.claims.base import Claim, Records, Verdict, graded
 from tutorial_pkg.experiments.unstable_directions import pair_values
+from tutorial_pkg.figures import mean_sd
 
 PAGE = "sections/spectral.py"
 ALMOST_THE_SAME = 0.9
@@ -37,14 +38,21 @@ def _table5(records: Records) -> Verdict:
 
 
 def _first_layer(records: Records) -> Verdict:
-    first = [(record.config["name"], record.values["layers"][0]) for record in records["layer_gains"]]
-    more = [layer["mean"] > 1 and layer["mean"] > 2 * layer["noise_mean"] for _, layer in first]
+    first: dict[str, list[dict[str, float]]] = {}
+    for record in records["layer_gains"]:
+        first.setdefault(record.config["name"], []).append(record.values["layers"][0])
+    layers = [layer for seeds in first.values() for layer in seeds]
+    more = [layer["mean"] > 1 and layer["mean"] > 2 * layer["noise_mean"] for layer in layers]
+
+    def over(seeds: list[dict[str, float]], key: str, digits: int) -> str:
+        return mean_sd([seed[key] for seed in seeds], digits, show_zero=False)
+
     listed = "; ".join(
-        f"{name}: bound {layer['bound']:.1f}, gain {layer['mean']:.2f} on adversarial changes, "
-        f"{layer['noise_mean']:.2f} on noise"
-        for name, layer in first
+        f"{name}, {len(seeds)} seed{'s' * (len(seeds) > 1)}: bound {over(seeds, 'bound', 1)}, gain "
+        f"{over(seeds, 'mean', 2)} on adversarial changes, {over(seeds, 'noise_mean', 2)} on noise"
+        for name, seeds in first.items()
     )
-    return Verdict(graded(all(more), any(layer["bound"] > 1 for _, layer in first)), listed)
+    return Verdict(graded(all(more), any(layer["bound"] > 1 for layer in layers)), listed)
 
 
 def _contractive(records: Records) -> Verdict:
