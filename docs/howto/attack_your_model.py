@@ -137,8 +137,8 @@ show("box=(-inf, inf)", to_class, box=(-torch.inf, torch.inf))
 
 # %% [markdown]
 # **`batch_size`** is how many images are solved together. Each is a problem of its own, so it changes memory and
-# speed, and the results by rounding only. The default suits networks of the paper's size; for a deep one on a small
-# GPU, make it smaller.
+# speed, and the results by rounding only, which can send a walk along a curved boundary another way. The default suits
+# networks of the paper's size; for a deep one on a small GPU, make it smaller.
 
 # %%
 one_by_one = minimum_distortion(network, inputs, targets=targets, batch_size=1)

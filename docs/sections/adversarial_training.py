@@ -14,11 +14,12 @@
 #
 # $$
 # \frac{1}{B} \sum_{i=1}^{B} \ell\big(f(x_i), y_i\big)
-# + \sum_{\text{layers}} \frac{w}{B} \sum_{j=1}^{B} \ell\big(f_{\text{above}}(e_j), y_j\big)
-# + \frac{\lambda}{2} \sum w^2 .
+# + \sum_{\text{layers}} \frac{\alpha}{B} \sum_{j=1}^{B} \ell\big(f_{\text{above}}(e_j), y_j\big)
+# + \frac{\lambda}{2} \sum w^2 ,
 # $$
 #
-# An example of a layer "was used to train all the layers above": $e$ is a constant, so nothing below feels it. The box
+# with $\alpha$ the weight of a pool and $w$ the weights of the network.
+# The examples of a layer "are used to train all the layers above": $e$ is a constant, so nothing below feels it. The box
 # of the attack is the range of the layer, $[0, 1]$ for images and for sigmoid units alike.
 #
 # | symbol | in the code |
@@ -88,8 +89,8 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 #   {{ adversarial_search.input.adam }} % for the pool of images, {{ adversarial_search.weight_decay.muon }} % and
 #   {{ adversarial_search.weight_decay.adam }} % for weight decay alone, {{ adversarial_search.dropout.muon }} % and
 #   {{ adversarial_search.dropout.adam }} % for dropout.
-# - *Weight decay beside the pool.* Without it the weights grow until the units saturate, and the gradients that would
-#   show the way to a boundary vanish.
+# - *Weight decay beside the pool*, by pilot runs of which we kept no records: without it the weights grew, the units
+#   saturated, and the gradients that show the way to a boundary became small. Exercise 1 is about that.
 # - *Long training.* The pool of images gives {{ adversarial_ablation.input.test_error }} % test error after
 #   {{ adversarial_ablation.epochs }} epochs and {{ adversarial_training.input.test_error }} % after
 #   {{ adversarial_training.epochs }}; weight decay alone {{ adversarial_ablation.weight_decay.test_error }} % and
@@ -141,11 +142,13 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 # produces, and the shortest way to a boundary through a layer of saturated units leads to such points. Our explanation,
 # not proven here: trained to hold them, the layers above grow flat around the features of the images;
 # to keep the clean images apart nevertheless, the layers below push their features further into saturation, and nothing
-# asks them to be smooth. Letting the examples train the layers below as well does not help, see the table of what was
-# tried.
+# asks them to be smooth. Letting the examples train the layers below as well has no clear effect in the table of what was
+# tried: for examples on the boundary it makes hidden layer 1 better and hidden layer 2 worse, and neither as good as the
+# pools of images.
 #
-# **Deformations** ask the network nothing. The paper calls them statistically inefficient beside adversarial examples: a
-# small set of changes, highly correlated, the same for every image. Of noise that is true here:
+# **Deformations** ask the network nothing. The paper calls them statistically inefficient: for a given image
+# they are highly correlated, and they come from the same distribution throughout the training, whatever the network has
+# learned by then. Of noise that is true here:
 # {{ adversarial_ablation.noise.test_error }} %, where weight decay alone gives
 # {{ adversarial_ablation.weight_decay.test_error }} % and the pool of images {{ adversarial_ablation.input.test_error }} %. Of shifts by a single
 # pixel it is not: {{ adversarial_ablation.shift.test_error }} %. A shift brings in knowledge that neither noise nor an
@@ -156,9 +159,12 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 #
 # --8<-- "adversarial_search/sensitivity.md"
 #
-# The fresher the better. Our explanation, not measured here: an example that was made for the network of some hundred
-# steps ago is no longer near the boundary. That is why our chosen pools are replaced wholly before every step, which a first-order step makes
-# affordable. For one and the same pool, with equally many new examples, the paper's way of making them, minimum
+# A larger share replaced goes with a smaller error: {{ adversarial_search.replaced.0.01 }} % at a hundredth,
+# {{ adversarial_search.replaced.0.2 }} % at a fifth. But it also means more new examples. With equally many, on the left,
+# the largest pool, whose examples are the oldest, has {{ adversarial_search.capacity.25000 }} %, and the smallest
+# {{ adversarial_search.capacity.1000 }} %. A point is one network, and 10,000 images tell errors apart that differ by some
+# 0.3 points: that fresh examples are better is not shown. Our chosen pools are replaced wholly before every step because a
+# first-order step makes that affordable. For one and the same pool, with equally many new examples, the paper's way of making them, minimum
 # distortion, gives a held-out error of {{ adversarial_search.attack.minimum_distortion }} % and the first-order step
 # {{ adversarial_search.attack.linearised }} %.
 #
@@ -186,7 +192,7 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 #    `source="minimum_distortion"` is the library's default.
 # 3. **Stretched examples.** The paper's end on the boundary. Ours go half as far again, at most a distance
 #    $\lVert r \rVert_2 = 2$, and their loss counts half; both were chosen on held-out images.
-# 4. **Weight decay in every row.** It is the baseline's best or near it, and pools without it do less.
+# 4. **Weight decay in every row.** It is the baseline's best or near it.
 # 5. **Capacity, share replaced, weights of the mix** are not given in the paper. They are in the tables above.
 # 6. **Which class.** The paper does not say which class its examples aimed at. Ours go to the runner-up.
 # 7. **One number.** The paper reports one error for each way of training, without seeds.

@@ -32,8 +32,8 @@
 # | $D(x, l)$ | `minimum_distortion(model, x, targets=l).adv_inputs` |
 # | $\sqrt{\lVert r \rVert_2^2 / n}$, the distortion | `.rms_distortion` |
 #
-# AlexNet is five convolutions and three fully connected layers. What makes it Krizhevsky's: half of the
-# convolutions see half of the channels (two groups, one a graphics card), pooling windows overlap, and the activity
+# AlexNet is five convolutions and three fully connected layers. What makes it Krizhevsky's: in three of the
+# five convolutions a filter sees half of the channels (two groups, one on each graphics card), pooling windows overlap, and the activity
 # $a_i$ of channel $i$ is divided by that of its neighbours,
 #
 # $$
@@ -143,9 +143,11 @@ image_grid(pictures, cell_inches=0.9)
 # --8<-- "figures3_4/statistics.md"
 #
 # Verdicts over the {{ figures3_4.num_tests }} statistics: negligible {{ figures3_4.count.negligible }}, undecided
-# {{ figures3_4.count.undecided }}, units {{ figures3_4.count.first }}, random directions {{ figures3_4.count.second }}. Both
-# kinds are far from chance (for class purity, units against random images: δ = {{ figures3_4.fc2.units-chance.purity }};
-# random directions against random images: δ = {{ figures3_4.fc2.uniform-chance.purity }}).
+# {{ figures3_4.count.undecided }}, units {{ figures3_4.count.first }}, random directions {{ figures3_4.count.second }}. In
+# class purity both kinds are far from chance (units against random images: δ = {{ figures3_4.fc2.units-chance.purity }};
+# random directions against random images: δ = {{ figures3_4.fc2.uniform-chance.purity }}). Not in everything: in the
+# layer's own features, the images of a random direction are farther apart than random images
+# (δ = {{ figures3_4.fc2.uniform-chance.feature_distance }}).
 #
 # --8<-- "figures3_4/effects.md"
 #
@@ -175,8 +177,8 @@ image_grid(pictures, cell_inches=0.9)
 #
 # ## Figure 5: adversarial photographs
 #
-# We draw {{ figure5.num_attacked }} of the {{ figure5.num_correct }} validation images that are classified correctly. The paper's
-# network calls all of its examples "ostrich"; ours shall call them "{{ figure5.far_class }}".
+# We draw {{ figure5.num_attacked }} of the {{ figure5.num_correct }} validation images that are classified correctly. In the published
+# paper the network calls all of its examples "ostrich"; ours shall call them "{{ figure5.far_class }}".
 #
 # --8<-- "figure5/figure5-far.md"
 #

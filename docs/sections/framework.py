@@ -7,7 +7,7 @@
 #
 # The paper names its networks in one sentence each and gives the errors of six of them in Table 1. To recompute
 # anything, we first have to train networks that have the same errors, and that turns out to hinge on two things that
-# the paper says in passing: how weight decay is counted, and what "until convergence" means.
+# the paper hardly explains: how weight decay is counted, and what "until convergence" means.
 #
 # ## Notation
 #
@@ -70,7 +70,8 @@ print("pixels:", pixels.shape[1], "  rank of the training set:", rank)
 # That is enough to run every line of code on this site in seconds, and to see most effects. It does not give the
 # paper's numbers, for two reasons. The images are blurred copies of 8×8 ones, so that they span far fewer dimensions
 # than they have pixels. And there are so few that even a linear model with little weight decay gets every training
-# image right. Wherever a number comes from these digits, the line under it says so.
+# image right. Whatever a page's own code prints or draws is about these digits; all other numbers
+# have a line that says what they are about.
 #
 # For the question of whether adversarial examples depend on the training images, the paper splits MNIST's training set
 # into two halves of 30,000 that share no image.
@@ -165,7 +166,8 @@ for max_iter in (5, 20, 80):
 # $$
 #
 # where $\hat\rho_j$ is how active unit $j$ is on average and the last term draws that towards a small $\rho$: most
-# units are silent most of the time. Then $W_1$ is frozen and only the classifier on top is trained. The code is
+# units are silent most of the time. This $\lambda$ is not Table 1's, which is for the classifier on top; it, $\rho$ and
+# $\beta$ are our choice. Then $W_1$ is frozen and only the classifier on top is trained. The code is
 # [`pretrain_autoencoder`][tutorial_pkg.training.pretrain_autoencoder].
 #
 # ## The weight-decay puzzle
@@ -207,11 +209,12 @@ for convention in DECAY_CONVENTIONS:
 #
 # --8<-- "conventions/conventions.md" if present
 #
-# On MNIST the printed formula is far off: its decay is weaker by the factor $k / 2$. The textbook form gives the
+# On MNIST the printed formula is far off: its decay is weaker than the textbook form's by the factor $k / 2$. The textbook form gives the
 # first two models closely, whatever the biases do. The third tells the biases apart. While they are free, its errors
 # are too high; when they decay, or when there are none, it comes out as in the paper. "Connection weights" were all
 # there was to decay, then, or they included the biases; and the $k$ was not there, or was cancelled by something that
-# the text leaves out. We use $\frac{\lambda}{2} \sum w^2$ and no biases everywhere.
+# the text leaves out. We use $\frac{\lambda}{2} \sum w^2$ and no biases in the linear classifiers and the sigmoid
+# networks. (The parameter counts above include their biases, which stay at zero; the autoencoder's code and Conv have some.)
 #
 # Why should ten biases matter? The gradient with respect to a bias is the difference between the probability that the
 # model gives the class, averaged over the training set, and the share of the images that are of it. Free biases
@@ -235,16 +238,16 @@ for convention in DECAY_CONVENTIONS:
 #
 # ## Differences from the paper
 #
-# 1. **Weight decay.** $\frac{\lambda}{2} \sum w^2$ in networks without biases, not $\lambda \sum w^2 / k$, for the
+# 1. **Weight decay.** $\frac{\lambda}{2} \sum w^2$, in most networks without biases, not $\lambda \sum w^2 / k$, for the
 #    reasons above. Of the five readings in the table it is the one that comes closest to the paper's errors, test errors
 #    included.
 # 2. **Convergence.** The paper gives no criterion. Ours is above; the number of iterations and whether the criterion
 #    was met are in each record. The two sigmoid networks reach the limit on iterations first. We set that limit by
 #    the time we had, and had seen their errors at it, test errors included.
-# 3. **Initial weights.** Not given. We use [Glorot and Bengio's](../references.md#glorot2010), four times as large
-#    below a sigmoid, as they recommend. For the linear models it does not matter.
+# 3. **Initial weights.** Not given. We use [Glorot and Bengio's](../references.md#glorot2010), in the sigmoid networks
+#    four times as large below a sigmoid, as is usual because its slope at 0 is 1/4. For the linear models it does not matter.
 # 4. **The autoencoder.** The paper asks for "very high quality first layer filters" and gives no objective. We use
-#    the sparse autoencoder of [Ng's lecture notes](../references.md#ng2011), with a $\beta$ of our choice. Only one
+#    the sparse autoencoder of [Ng's lecture notes](../references.md#ng2011), with constants of our choice. Only one
 #    setting was tried to the end, on a fifth of the images, and we had its training and test error in view. A
 #    training error of {{ table1.AE400-10.train_error }} % where the paper has {{ table1.AE400-10.paper_train_error }} %
 #    says that its features separated the digits better than ours do.

@@ -251,8 +251,9 @@ print(
 # 2c'\,r = -\nabla \mathrm{loss}_f(x + r, l),
 # $$
 #
-# and with $c = 2c'\|r\|_2$ the two conditions are one. The candidates are the same images under other names. One thing
-# differs: the norm has a kink at $r = 0$, just where a search starts. As soon as $c$ exceeds the slope of the loss
+# and with $c = 2c'\|r\|_2$ the two conditions are one: the candidates are the same images under other names. Which of them
+# are minima can differ. Along $r$ itself the square bends upwards and the norm does not, so that every minimum of the one
+# with the norm is one of the square, but not the other way round. And the norm has a kink at $r = 0$, just where a search starts. As soon as $c$ exceeds the slope of the loss
 # there, $r = 0$ is a minimum, and the search never leaves it, although another may lie farther off.
 
 
@@ -284,8 +285,8 @@ for norm_c in (same_c / 2, same_c, 1.1 * same_c, above_slope):
 
 # %% [markdown]
 # The second line is the value that corresponds to the largest $c$ above, and gives the same image again. In the last,
-# $c$ exceeds the slope, and a start at $x$ stays there. For the result, then, the reading does not matter; for the
-# optimiser the square is easier, and we, like most programs since, take it.
+# $c$ exceeds the slope, and $r = 0$ is all that is left. Here, then, both readings give the same image; the square is
+# easier for the optimiser and loses no minimum, and we, like most programs since, take it.
 #
 # ## Many images at once
 #
@@ -310,8 +311,9 @@ for i in range(few):
     )
 
 # %% [markdown]
-# Mostly the two agree to the digits that bisection leaves open. Where they do not, the penalty has more than one
-# minimum, as a network that is not convex may well have, and the two searches ended in different ones.
+# Where the two agree, they do to the digits that bisection leaves open. Where they do not, the penalty has more than one
+# minimum, as a network that is not convex may well have. Every search of ours starts at $x$ and may lose the minimum of
+# class $l$ at too small a $c$, where bisection then ends; the library's starts at its last success.
 #
 # ## How close to the truth?
 #
@@ -529,13 +531,13 @@ for name, distortion in readings.items():
 # The last is far below the others: the paper's numbers are not the smallest changes that fool its networks, unless its
 # networks were unlike ours. [Table 1](framework.py#table-1) gives all four beside the paper's column.
 #
-# An average hides the images that are far from every other class. For the linear model with $\lambda = 1$ one of them needs
-# a distortion of {{ table1.softmax3.distortion_nearest_max }}, where the paper compares with noise of 0.1. That every image
+# An average hides the images that are far from every other class. For the linear model with $\lambda = 1$ the farthest needs
+# {{ table1.softmax3.distortion_nearest_max }} even to the nearest one, and the paper compares with noise of 0.1. That every image
 # has an adversarial one holds; that each is "very close" holds for most ([B2](../claims.md#b2)).
 #
 # ## Why not guess?
 #
-# The paper calls adversarial examples "low-probability pockets", hard to find by sampling around the image. We can
+# The paper calls adversarial examples low-probability "pockets", hard to find by sampling around the image. We can
 # test that: replace each perturbation by random noise of the same length, fifty times, and count how often the
 # network is wrong; then make the noise longer.
 
@@ -563,7 +565,8 @@ for factor in (1, 2, 4, 8, 16):
 # Section 4 of the paper contrasts networks with kernel methods: it says that a smooth classifier cannot have such
 # examples, "by their definition". The attack needs nothing but logits, so we can ask. A Gaussian kernel machine scores
 # an image by $z(x) = \sum_i \alpha_i e^{-\gamma \|x - x_i\|^2}$, a sum of bumps on the training images $x_i$; the
-# smaller $\gamma$, the wider the bumps and the smoother $z$. The coefficients come from ridge regression on the classes.
+# smaller $\gamma$, the wider the bumps. (That does not make $z$ flatter: the coefficients come from ridge regression on the
+# classes, which makes up for wider bumps by larger $\alpha$.)
 
 # %%
 from tutorial_pkg.training.kernel import fit_kernel_classifier
@@ -602,7 +605,7 @@ print(f"mean distortion {smooth.rms_distortion.mean():.3f}")
 # The minimum-distortion attack succeeded on {{ figure7.softmax1.success }} of the {{ figure7.softmax1.num_attacked }}
 # digits that the linear model gets right, and on {{ figure7.N200-200-10.success }} of the
 # {{ figure7.N200-200-10.num_attacked }} that the network does. Under the noise, where a person can hardly read a
-# digit, the linear model is right on {{ figure7.softmax1.accuracy_noise }}
+# digit, the linear model is right on {{ figure7.softmax1.accuracy_noise }} of these
 # ({{ figure7.softmax1.accuracy_noise_clipped }} if pixels are clipped to the range of an image) and the network on
 # {{ figure7.N200-200-10.accuracy_noise }} ({{ figure7.N200-200-10.accuracy_noise_clipped }}). The paper reports 51 %
 # without saying for which of the two, or whether it clipped; its number is closer to ours without clipping. The point

@@ -36,7 +36,7 @@
 #
 # | symbol | in the code |
 # | --- | --- |
-# | $w_{ml}$, a row of $W_1$ | `model.layers["filters1"].weight[l, :, m]` |
+# | $w_{ml}$, the non-zero part of a column of $W_1$ | `model.layers["filters1"].weight[l, :, m]` |
 # | $a$, $h$, $y$ of stage 1 | `model.features(x, "filters1")`, `"pooled1"`, `"stage1"` |
 # | the two terms | `errors, pooled = tica_cost(x, filters, pooling, decoder)` |
 # | $\lambda$ | `TicaRecipe(sparsity_weight=…)` |
@@ -108,9 +108,9 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 # %% [markdown]
 # ## Learning without labels
 #
-# The records are of a larger network, with {{ quocnet.num_weights }} weights, for the 64×64 pixels of Tiny ImageNet. It
-# learned from {{ quocnet.num_train }} photographs of 100 classes, without being told which is which, in
-# {{ quocnet.minutes }} minutes on one core of a processor.
+# The records are of a larger network, with {{ quocnet.num_weights }} weights, for the 64×64 pixels of Tiny ImageNet. Each
+# stage learned from {{ quocnet.num_patches }} of {{ quocnet.num_train }} photographs of 100 classes, without being told
+# which is which; all of it took {{ quocnet.minutes }} minutes on one core of a processor.
 #
 # --8<-- "quocnet/training.md"
 #

@@ -40,7 +40,7 @@
 # The paper takes the columns of $A(\omega)$ from $\hat w(\omega + l\pi\Delta^{-1})$. Two things are wrong with it when
 # $\Delta > 1$. The frequencies that a stride mixes up are $2\pi/\Delta$ apart, not $\pi/\Delta$; and a factor
 # $1/\sqrt\Delta$ an axis, $1/\Delta$ in all, is missing. The smallest example is a difference of neighbours, taken at
-# every other pixel: it uses each pixel once, so that its norm is $\sqrt 2$. We write the operator out as a matrix to be
+# every other pixel: no pixel is used twice, so that its norm is $\sqrt 2$. We write the operator out as a matrix to be
 # sure.
 
 # %%
@@ -52,6 +52,7 @@ from torch import nn
 
 from tutorial_pkg.attacks import minimum_distortion
 from tutorial_pkg.data import load_digits
+from tutorial_pkg.experiments.spectral_checks import printed_norm
 from tutorial_pkg.spectral import (
     conv_frame_bounds,
     layer_gains,
@@ -77,11 +78,21 @@ print(f"conv_frame_bounds:  {bounds.upper:.4f}")
 print(f"printed formula:    {printed.max():.4f}")
 
 # %% [markdown]
-# Random layers say the same, at every stride:
+# Random layers say the same at every stride above 1; without a stride the printed formula is right:
 #
 # --8<-- "spectral_checks/norms.md"
 #
-# Only conv1 of AlexNet has a stride, and it is the layer that the claim is about.
+# Only conv1 of AlexNet has a stride, and it is the layer that the claim is about. With random weights of its shape:
+
+# %%
+conv1 = torch.randn(96, 3, 11, 11, generator=torch.Generator().manual_seed(0))
+true_norm = conv_frame_bounds(conv1, stride=4, grid=14).upper
+ratio = printed_norm(conv1, stride=4, maps=14) / true_norm
+print(f"printed formula / norm: {ratio:.1f}")
+
+# %% [markdown]
+# Whether the paper computed its 20 as printed is not said. If it did, the norm of its conv1 is less than 5, and conv1 is
+# not the layer with the largest bound.
 #
 # ## Table 5
 #
@@ -89,6 +100,9 @@ print(f"printed formula:    {printed.max():.4f}")
 # same shapes with the weights that training starts from.
 #
 # --8<-- "table5/table5.md"
+#
+# conv2, conv4 and conv5 consist of two separate halves (*groups*). One half of conv4 maps 192 channels to 192, so that it
+# is square; one of conv5 maps 192 to 128, and must send some inputs to zero.
 #
 # The ratio $\lambda_+ / \lambda_-$ is the part that does not depend on the scale of the weights. The square layers conv4 and
 # fc2 stand out in both columns. In every layer the ratio is larger in the paper's, so that training seems to stretch
@@ -186,8 +200,8 @@ for pooling in (nn.MaxPool2d(2), nn.MaxPool2d(3), nn.MaxPool2d(3, stride=2)):
 # logits, no perturbation with $\lVert r \rVert < (z_1 - z_2) / (\sqrt 2\, L)$ changes the class. That is a proof of
 # stability, the only kind of proof that these bounds can give. A large $L$ proves nothing: it is reached only by a change
 # that *every* layer amplifies as much as it can, and there need be no such change. We follow the smallest perturbations
-# that change the class of {{ layer_gains.num_attacked }} test images, and noise of the same norms, through three trained
-# networks.
+# that change the class of test images ({{ layer_gains.num_attacked }} a network), and noise of the same norms, through
+# trained networks of three kinds.
 #
 # --8<-- "layer_gains/gains.md"
 #
@@ -243,11 +257,14 @@ for name, moved in changed.items():
 
 # %% [markdown]
 # Before its sigmoid, the first layer amplifies its worst direction by $\lambda_+$, more than it does the attack's. But
-# there the direction drives the units into saturation: behind the sigmoid the attack is ahead, at the logits further so,
-# and the worst direction fools the network on no image or hardly any. What matters depends on the image and on *all*
-# layers, and the attack gets there with a modest gain in each.
+# the units that this direction moves are saturated on these images, so that little of it passes the sigmoid, however short
+# the step: behind the sigmoid the attack is ahead, at the logits further so, and the worst direction fools the network on
+# no image or hardly any. What matters depends on the image and on *all* layers, which do not share the work: in the table
+# above the attack's gain in N100-100-10 is {{ layer_gains.N100-100-10.hidden2.mean }} before the last layer and
+# {{ layer_gains.N100-100-10.logits.mean }} behind it, not far from all that this layer's own bound,
+# {{ layer_gains.N100-100-10.logits.layer_bound }}, allows.
 #
-# A spectral bound near 20 in the first layer therefore *allows* small changes to become large, and whoever keeps all the
+# A large spectral bound of the first layer, 20 or 5, therefore *allows* small changes to become large, and whoever keeps all the
 # bounds small can prove stability. It does not show that an attack exists, and its size does not say how near one is.
 #
 # ## Do the unstable directions belong to the architecture?
@@ -262,8 +279,9 @@ for name, moved in changed.items():
 # Two seeds of the fully connected network share a cosine of {{ unstable_directions.FC.FC.cosine }}, two seeds of the
 # convolutional one {{ unstable_directions.Conv.Conv.cosine }}, and one of each {{ unstable_directions.FC.Conv.cosine }}. With a
 # perturbation for another image it is {{ unstable_directions.FC.FC.cosine_of_other_images }}. So a good part of a
-# direction is decided by the image and by what all these networks have learned, some by the architecture, and the rest by
-# the weights themselves.
+# direction is decided by the image, its two classes (the other image's perturbation mostly leads between others, so that
+# we cannot tell image from classes) and what all these networks have learned, some by the architecture, and the rest by the
+# weights themselves.
 #
 # ## Differences from the paper
 #
@@ -273,7 +291,8 @@ for name, moved in changed.items():
 # 2. **The formula.** Shifts of $2\pi l/\Delta$ and a factor $1/\Delta$, in the equivalent polyphase form.
 # 3. **Groups.** AlexNet was split over two GPUs, so that conv2, conv4 and conv5 consist of two separate halves. The bounds are
 #    the largest and the smallest over both. The paper's sizes, such as 384×3×3×384, leave the groups out.
-# 4. **The grid.** The paper does not state any. We take the size of each layer's output map.
+# 4. **The grid.** The paper does not state any. We take the size of each layer's output map, for conv1 56×56, which 224
+#    pixels that wrap around give (55×55 in the network).
 # 5. **Pooling** is given the constant that it has with overlapping windows.
 # 6. **The lower bound** is thin, with the strict one beside it, and the infimum over continuous frequencies where a profile
 #    affords the search.
@@ -282,7 +301,7 @@ for name, moved in changed.items():
 #
 # [Sedghi, Gupta and Long (2019)](../references.md#sedghi2019) gave the singular values of convolutions without stride by the
 # same Fourier transform and clipped them during training. [Yoshida and Miyato (2017)](../references.md#yoshida2017)
-# tried the regulariser that this section suggests, a penalty on each layer's largest singular value;
+# tried the regulariser that the published version of this section suggests, a penalty on each layer's largest singular value;
 # [Miyato et al. (2018)](../references.md#miyato2018) divided every layer by it, which steadied the training of
 # generative networks; [Cissé et al. (2017)](../references.md#cisse2017) kept layers close to tight frames,
 # where $\lambda_- \approx \lambda_+$, and found networks that resisted small perturbations better. All four work with bounds a layer

@@ -84,7 +84,7 @@ image_grid(
 #
 # --8<-- "figures1_2/chance.md"
 #
-# Both look meaningful and chance does not, which is what the paper reports. Could you tell them apart?
+# Both look meaningful, as the paper reports; chance does not. Could you tell them apart?
 #
 # --8<-- "figures1_2/quiz.md"
 #
@@ -135,14 +135,15 @@ for other in ("random", "chance"):
 # Either kind is far from chance: for class purity, units against random images have
 # δ = {{ units.hidden.units-chance.purity }}, and random directions {{ units.hidden.uniform-chance.purity }}.
 #
-# Four more things are in the table.
+# Four more things came out.
 #
 # - **The images share more than their class.** Against random images *of the same classes*, the units' images are closer in
 #   pixels (δ = {{ units.hidden.units-matched.pixel_distance }}) and more alike in style
 #   (δ = {{ units.hidden.units-matched.style_spread }}), as the paper's "lower round stroke" suggests.
 # - **Not any direction will do.** Principal components, which are orthogonal and mostly of little variance, give purer sets
 #   than chance and less pure ones than units (δ = {{ units.hidden.units-principal.purity }}).
-# - **Directions without negative weights all point the same way.** Their sets hold few different images
+# - **Directions without negative weights have much in common**: of any two, the angle is far below the right angle of uniform
+#   ones. Their sets hold few different images
 #   ({{ units.distinct.nonnegative }} of the places are taken by distinct images, against {{ units.distinct.units }} for
 #   units and {{ units.distinct.uniform }} for uniform directions).
 # - **The space is small.** The features vary along {{ units.effective_dimension }} axes in effect (participation ratio),
@@ -177,7 +178,7 @@ for other in ("random", "chance"):
 
 # %%
 disentangled = torch.nn.functional.one_hot(labels).float()
-disentangled += 0.01 * torch.randn(disentangled.shape, generator=generator)
+disentangled += 0.05 * torch.randn(disentangled.shape, generator=generator)
 random = random_directions(100, 10, generator=generator)
 made = {"units": disentangled, "random": disentangled @ random.T}
 for kind, s in made.items():
@@ -189,8 +190,10 @@ for kind, s in made.items():
     )
 
 # %% [markdown]
-# So finding random directions as pure as units does *not* show that a network fails to disentangle: a network that did would
-# look the same. Maximising over a finite set lands on whatever cluster lies furthest out, and clusters are classes. The
+# So high purity along random directions does *not* show that a network fails to disentangle: in the layer made by hand they
+# reach {{ units.onehot.uniform.purity }} on MNIST. Units come out ahead there
+# (δ = {{ units.onehot.units-uniform.purity }}) only because the noise lets a second class in wherever its weight is nearly
+# the largest; without noise the two would tie. Maximising over a finite set lands on whatever cluster lies furthest out, and clusters are classes. The
 # same holds for any layer where classes are tight clusters, $\phi(x) \approx \mu_{y(x)}$.
 #
 # A statistic of *all* images can tell: the largest share of a direction's variance that a single class explains
@@ -214,7 +217,7 @@ for kind, s in made.items():
 # ## The verdict
 #
 # - *Do the images that excite a unit have something in common?* Yes, by every statistic, and beyond their class.
-# - *Do random directions do as well?* By the class purity of the top images, which is how the paper looks,
+# - *Do random directions do as well?* By the top images, which is where the paper looks, in class purity
 #   δ = {{ units.hidden.units-uniform.purity }} (verdict: {{ units.hidden.units-uniform.purity.verdict }}). By how much a
 #   direction is about one class, over all images, δ = {{ units.hidden.units-uniform.class_share }} (verdict:
 #   {{ units.hidden.units-uniform.class_share.verdict }}). The answer depends on the statistic.
@@ -261,7 +264,7 @@ for kind, s in made.items():
 # 2. Multiply the features by a random orthogonal matrix (`torch.linalg.qr` of a Gaussian one) before comparing. What must
 #    happen to δ, and what to the network's predictions if the next layer's weights are rotated back?
 # 3. Replace `random_directions` by differences of two units, $e_i - e_j$. Between which kinds do they lie?
-# 4. In the layer made by hand, raise the noise from 0.01 to 0.5. From where on does purity tell units from random
+# 4. In the layer made by hand, change the noise from 0.01 to 0.5. From where on does purity tell units from random
 #    directions, and why only then?
 # 5. Write the search for a direction $v$ that maximises `class_share` for one class. How does it compare with the best unit,
 #    and with the weights of the logit?

@@ -76,7 +76,7 @@ def train_adversarially(
 
         loss = CE(f(x), y) + (λ/2)·Σw² + Σ_pools w·CE(f_above(e), y)
 
-    e is an example of the pool's layer and f_above the layers above it, which are the ones that it trains. "We kept a
+    e is an example of the pool's layer and f_above the layers above it, which are the ones that it trains: "a
     pool of adversarial examples a random subset of which is continuously replaced by newly generated adversarial
     examples and which is mixed into the original training set all the time" (section 4.2). A pool is filled before the
     first step and a share of it replaced every `period` steps, by examples against the network of that moment.

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from tutorial_pkg.claims.base import Claim, Records, Verdict, graded
+from tutorial_pkg.claims.blind_spots import close_for_each_sample
 from tutorial_pkg.records import Record
 
 CONFIDENCE = 0.95
@@ -54,8 +55,9 @@ def _transfer_across_models(records: Records) -> Verdict:
     return Verdict(
         graded(share == 1, share >= 0.5),
         f"more harmful than noise of the same norm (McNemar, 95 % with Bonferroni) for {100 * share:.0f} % of "
-        f"{len(p_values)} ordered pairs; error {100 * np.median(rates):.1f} % at the median against "
-        f"{100 * np.median(noise):.1f} % under that noise",
+        f"{len(p_values)} ordered pairs; error {100 * np.median(rates):.1f} % at the median, "
+        f"{100 * min(rates):.1f} % for the least affected pair; {100 * np.median(noise):.1f} % at the median under "
+        "that noise",
     )
 
 
@@ -190,11 +192,11 @@ def _pockets(records: Records) -> Verdict:
 
 
 def _improbable_and_dense(records: Records) -> Verdict:
-    noise = _pockets(records)
-    success = min(record.values["success_nearest"] for record in records["table1"])
+    noise, near = _pockets(records), close_for_each_sample(records)
+    statuses = {noise.status, near.status}
     return Verdict(
-        graded(noise.status == "holds" and success == 1, noise.status != "does not hold" and success > 0.99),
-        f"near {100 * success:.2f} % of the images there is one (worst model); {noise.numbers}",
+        graded(statuses == {"holds"}, "does not hold" not in statuses),
+        f"{near.numbers}; {noise.numbers}",
     )
 
 
@@ -214,7 +216,7 @@ CLAIMS: tuple[Claim, ...] = (
         "4.2",
         "A large part of the examples is misclassified by networks with other hyper-parameters.",
         "holds when, for every ordered pair of models, examples do more harm than noise of the same norm; in part for "
-        "half of the pairs",
+        "half of the pairs. How large a part is large, the paper does not say",
         ("table2",),
         PAGE,
         _transfer_across_models,
@@ -282,7 +284,8 @@ CLAIMS: tuple[Claim, ...] = (
         "D1",
         "5",
         "Adversarial negatives are extremely improbable and yet dense: near virtually every test case.",
-        "holds when every image has one and noise of the same norm does not find it (B3)",
+        "holds when every image has one within a distortion of 0.1 (B2) and noise of the same norm does not find it "
+        "(B3); in part when neither fails",
         ("table1", "table2"),
         PAGE,
         _improbable_and_dense,

@@ -109,7 +109,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         ],
         rows,
         caption=f"**A smooth classifier under attack.** Kernel ridge regression on {records[0].config['num_train']:,} "
-        "training images; a smaller γ is a smoother classifier.",
+        "training images; a smaller γ means wider bumps.",
     )
 
 

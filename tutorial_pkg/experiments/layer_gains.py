@@ -132,14 +132,16 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     num_seeds = len({record.config["seed"] for record in records})
     several = num_seeds > 1
     spread = f" Mean and standard deviation over {num_seeds} seeds." * several
-    output.value("num_attacked", f"{records[0].values['num_attacked']:,}")
+    attacked = [record.values["num_attacked"] for record in records]
+    output.value("num_attacked", f"{min(attacked):,} to {max(attacked):,}")
     output.table(
         "gains",
         ["layer", "own bound", "bound so far", "attack, largest", "attack, mean", "noise, mean", "bound ÷ largest"],
         rows,
         caption="**Gains, layer by layer.** ‖φ(x) − φ(x + r)‖ / ‖r‖ from the input to each layer's output, for the "
         "smallest perturbations that change the class of test images, and for noise of the same norms. A layer's own "
-        f"bound is λ₊ times its activation's, 1 for ReLU and 1/4 for the sigmoid.{spread}",
+        "bound is λ₊, of a convolution its certificate, times its activation's, 1 for ReLU and 1/4 for the sigmoid."
+        f"{spread}",
     )
     output.figure(
         "gains-figure",

@@ -103,7 +103,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         "factor below; each line: the error of one model on the images that it had right, with its 95 % binomial "
         "interval, where it is wider than the line. Grey: random noise of the same norm, from the least to the most "
         "disturbed model.",
-        alt="Six panels of rising curves, one a target model; noise of the same norm stays near zero",
+        alt="Six panels of rising curves, one a source model; noise of the same norm stays near zero",
     )
     output.figure(
         "explained",

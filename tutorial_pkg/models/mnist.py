@@ -82,7 +82,7 @@ def build_mnist_model(name: str) -> LayeredModel:
 def xavier_linear(fan_in: int, fan_out: int, gain: float = 1.0) -> nn.Linear:
     """Return a linear layer with Glorot and Bengio's uniform weights times `gain`, and zero biases.
 
-    A gain of 4 is their recommendation for the logistic sigmoid, whose slope at 0 is 1/4.
+    A gain of 4 is usual for the logistic sigmoid, whose slope at 0 is 1/4.
     """
     linear = nn.Linear(fan_in, fan_out)
     with torch.no_grad():
