@@ -79,8 +79,9 @@ types: $(INSTALLED)
 test: lint types site  ## lint, types, doctests and tests, of the built site too
 	$(PY) -m pytest -n $(JOBS)
 
-clean:  ## remove what was built: site/, caches, rendered figures, quick records
-	rm -rf site .cache docs/_generated results/quick .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean:  ## remove what was built, not the trained models: site/, caches, rendered figures, quick records
+	rm -rf $(filter-out .cache/checkpoints,$(wildcard .cache/*))
+	rm -rf site docs/_generated results/quick .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-distclean: clean  ## the same, and .venv
-	rm -rf $(VENV) *.egg-info
+distclean: clean  ## the same, the trained models in .cache/checkpoints (hours of training) and .venv
+	rm -rf .cache $(VENV) *.egg-info

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,18 @@ from tutorial_pkg.claims import CLAIMS, write_ledger
 from tutorial_pkg.experiments import EXPERIMENTS, PROFILES, Context, Experiment, run_cell
 from tutorial_pkg.figures import Renderer, write_values
 from tutorial_pkg.performance import write_performance
-from tutorial_pkg.records import Record, RecordError, Status, read_record, record_path, status, write_record
+from tutorial_pkg.records import (
+    Confirmation,
+    Record,
+    RecordError,
+    Status,
+    confirmation_chain,
+    read_confirmations,
+    read_record,
+    record_path,
+    status,
+    write_record,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -66,7 +77,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "_generated", help="folder of the fragments")
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "checkpoints", help="trained models")
     parser.add_argument("--list", action="store_true", help="name the experiments and stop")
-    parser.add_argument("--status", action="store_true", help="say which records are fresh, stale or missing")
+    parser.add_argument("--status", action="store_true", help="say of each record whether it is fresh")
     parser.add_argument("--check", action="store_true", help="exit 1 when a record is missing or damaged")
     parser.add_argument("--fresh", action="store_true", help="with --check: also when one is stale")
     parser.add_argument("--render-only", action="store_true", help="compute nothing")
@@ -112,12 +123,18 @@ def planned_cells(experiment: Experiment, profile: str, seed: int | None = None)
 
 
 def cell_status(
-    experiment: Experiment, profile: str, cell: str, config: Any, results: Path, checksum: str | None = None
+    experiment: Experiment,
+    profile: str,
+    cell: str,
+    config: Any,
+    results: Path,
+    confirmations: Sequence[Confirmation],
+    checksum: str | None = None,
 ) -> tuple[Status, Record | None]:
     """Read a cell's record and say whether it is fresh."""
     path = record_path(results, profile, experiment.name, cell)
     record = read_record(path) if path.exists() else None
-    return status(record, config, experiment.fingerprint, checksum), record
+    return status(record, config, experiment.fingerprint, checksum, confirmations), record
 
 
 def compute(experiments: list[Experiment], args: argparse.Namespace) -> None:
@@ -130,22 +147,24 @@ def compute(experiments: list[Experiment], args: argparse.Namespace) -> None:
         for cell, config in planned_cells(experiment, args.profile, args.seed).items()
     ][index - 1 :: count]
     todo = []
+    confirmations = read_confirmations(args.results)
     for experiment, cell, config in every:
         checksum = context.data(config.dataset).checksum
         try:
-            state, _ = cell_status(experiment, args.profile, cell, config, args.results, checksum)
+            state, _ = cell_status(experiment, args.profile, cell, config, args.results, confirmations, checksum)
         except RecordError as error:
             print(f"{error} It is computed again now.", file=sys.stderr)
             state = "missing"
-        if state != "fresh":
+        if state not in ("fresh", "confirmed"):
             todo.append((experiment, cell, config))
-    print(f"{args.profile}: {len(every) - len(todo)} of {len(every)} cells are fresh, {len(todo)} to compute")
+    done = len(every) - len(todo)
+    print(f"{args.profile}: {done} of {len(every)} cells are fresh or confirmed, {len(todo)} to compute")
     with tqdm(todo, unit="cell", disable=args.quiet) as bar:
         for experiment, cell, config in bar:
             bar.set_description(f"{experiment.name} {cell}")
             try:
                 record = run_cell(experiment, args.profile, cell, config, context)
-            except MemoryError as error:
+            except (MemoryError, torch.OutOfMemoryError) as error:
                 tqdm.write(f"{experiment.name} {cell} is left out: {error}", file=sys.stderr)
                 continue
             write_record(args.results, record)
@@ -155,9 +174,10 @@ def render(results: Path, output: Path) -> None:
     """Render every experiment from the best profile that has all its records."""
     values: dict[str, str] = {}
     shown: dict[str, list[Record]] = {}
+    confirmations = read_confirmations(results)
     for experiment in EXPERIMENTS.values():
-        for records, stale in complete_records(experiment, results):
-            renderer = Renderer(output, experiment.name, records, stale=stale)
+        for records, stale, confirmed_in in complete_records(experiment, results, confirmations):
+            renderer = Renderer(output, experiment.name, records, stale=stale, confirmed_in=confirmed_in)
             try:
                 experiment.render(records, renderer)
             except KeyError as error:
@@ -167,48 +187,74 @@ def render(results: Path, output: Path) -> None:
                 continue
             values.update(renderer.values)
             shown[experiment.name] = records
+            remove_others(output / experiment.name, renderer.written)
             break
         else:
+            remove_others(output / experiment.name, set())
             print(f"{experiment.name}: no complete set of records, nothing to show")
     write_values(output, values)
     write_ledger(output, CLAIMS, shown)
     write_performance(output, results)
 
 
-def complete_records(experiment: Experiment, results: Path) -> Iterator[tuple[list[Record], bool]]:
-    """Yield the records of each complete profile, the largest first, and whether any of them is stale."""
+def remove_others(folder: Path, written: set[Path]) -> None:
+    """Remove fragments of an earlier run that this one has not written, or pages would go on showing them."""
+    for path in folder.glob("*"):
+        if path not in written:
+            path.unlink()
+
+
+def complete_records(
+    experiment: Experiment, results: Path, confirmations: Sequence[Confirmation]
+) -> Iterator[tuple[list[Record], bool, str]]:
+    """Yield the records of each complete profile, the largest first, and what has become of their code.
+
+    That is whether any of them is stale, and the smallest profile in which the code of any was confirmed.
+    """
     for profile in reversed(PROFILES):
         found = [
-            cell_status(experiment, profile, cell, config, results)
+            cell_status(experiment, profile, cell, config, results, confirmations)
             for cell, config in planned_cells(experiment, profile).items()
         ]
         records = [record for _, record in found if record is not None]
         if len(records) == len(found):
-            yield records, any(state == "stale" for state, _ in found)
+            now = experiment.fingerprint
+            profiles = {
+                link.profile
+                for record in records
+                for link in confirmation_chain(confirmations, experiment.name, record.fingerprint, now)
+            }
+            confirmed_in = min(profiles, key=PROFILES.index, default="")
+            yield records, any(state == "stale" for state, _ in found), confirmed_in
 
 
 def print_status(experiments: list[Experiment], args: argparse.Namespace) -> int:
     """Print a line for each cell."""
-    for experiment in experiments:
-        for cell, config in planned_cells(experiment, args.profile, args.seed).items():
-            state, _ = cell_status(experiment, args.profile, cell, config, args.results)
-            print(f"{args.profile:7} {experiment.name:24} {cell:32} {state}")
+    for name, cell, state in cell_states(experiments, args):
+        print(f"{args.profile:7} {name:24} {cell:32} {state}")
     return 0
 
 
 def check(experiments: list[Experiment], args: argparse.Namespace) -> int:
     """List what is not in order; return 1 for missing or damaged records, with --fresh for stale ones too."""
     failed = False
+    for name, cell, state in cell_states(experiments, args):
+        if state not in ("fresh", "confirmed"):
+            print(f"{args.profile} {name} {cell}: {state}")
+            failed |= state != "stale" or args.fresh
+    return int(failed)
+
+
+def cell_states(experiments: list[Experiment], args: argparse.Namespace) -> Iterator[tuple[str, str, str]]:
+    """Yield each experiment's and cell's name, and the state of its record or what is wrong with it."""
+    confirmations = read_confirmations(args.results)
     for experiment in experiments:
         for cell, config in planned_cells(experiment, args.profile, args.seed).items():
             try:
-                state: str = cell_status(experiment, args.profile, cell, config, args.results)[0]
+                state: str = cell_status(experiment, args.profile, cell, config, args.results, confirmations)[0]
             except RecordError as error:
                 state = f"damaged: {error}"
-            if state != "fresh":
-                print(f"{args.profile} {experiment.name} {cell}: {state}")
-                failed |= state != "stale" or args.fresh
-    return int(failed)
+            yield experiment.name, cell, state
 
 
 if __name__ == "__main__":

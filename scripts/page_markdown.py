@@ -182,7 +182,7 @@ def download_notebook(notebook: NotebookNode, records: Records, palette: dict[st
     """
 
     def image(match: re.Match[str]) -> str:
-        svg = re.sub(r"var\((--[\w-]+)(?:, ?([^)]*))?\)", lambda m: palette.get(m[1], m[2] or "#555"), match[0])
+        svg = VARIABLE.sub(lambda m: palette.get(m[1], m[2] or "#555"), match[0])
         if "xmlns=" not in svg:
             svg = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
         label = re.search(r'aria-label="([^"]*)"', svg)

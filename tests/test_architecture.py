@@ -8,7 +8,8 @@ import pytest
 import tutorial_pkg
 
 ORDER = [
-    {"fingerprint", "records", "paper", "image_folder"},
+    {"fingerprint", "records", "paper", "image_cache"},
+    {"image_folder"},
     {"data"},
     {"models"},
     {"metrics", "roc"},

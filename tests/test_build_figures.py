@@ -12,7 +12,7 @@ import torch
 from tutorial_pkg import experiments
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.figures import Renderer
-from tutorial_pkg.records import Record
+from tutorial_pkg.records import Confirmation, Record, write_confirmations
 
 SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "build_figures.py"
 
@@ -142,12 +142,58 @@ def test_stale_cells_are_computed_again(build, monkeypatch):
     assert "stale" not in (build.root / "out" / "toy" / "toy.md").read_text()
 
 
+def test_confirmed_cells_are_kept(build, monkeypatch, capsys):
+    build()
+    steps = [("f", "1", "laptop"), ("1", "0", "quick")]
+    write_confirmations(build.root / "results", [Confirmation("toy", a * 64, b * 64, p, 4, 0.0) for a, b, p in steps])
+    monkeypatch.setattr(Experiment, "fingerprint", "0" * 64)
+    capsys.readouterr()
+    build("--status")
+    assert capsys.readouterr().out.count(" confirmed\n") == 4
+    assert build("--check", "--fresh") == 0
+    assert capsys.readouterr().out == ""
+    assert build() == 0
+    assert len(JOURNAL.ran) == 4
+    shown = (build.root / "out" / "toy" / "toy.md").read_text()
+    assert "same numbers in its quick run</span>" in shown
+    assert "stale" not in shown
+    monkeypatch.setattr(Experiment, "fingerprint", "1" * 64)
+    build("--render-only")
+    assert "same numbers in its laptop run</span>" in (build.root / "out" / "toy" / "toy.md").read_text()
+
+
+def test_one_stale_cell_makes_a_figure_stale(build, monkeypatch):
+    build("--shard", "1/2")
+    monkeypatch.setattr(Experiment, "fingerprint", "1" * 64)
+    build("--shard", "2/2")
+    monkeypatch.setattr(Experiment, "fingerprint", "0" * 64)
+    write_confirmations(build.root / "results", [Confirmation("toy", "1" * 64, "0" * 64, "quick", 4, 0.0)])
+    build("--render-only")
+    shown = (build.root / "out" / "toy" / "toy.md").read_text()
+    assert "<b>stale</b>" in shown
+    assert "same numbers" not in shown
+    build()
+    assert JOURNAL.ran == ["0/0", "0/2", "0/1", "0/3", "0/0", "0/2"]  # those of code f… again, those of 1… not
+
+
+@pytest.mark.parametrize("arguments", [[], ["--status"], ["--check"], ["--render-only"]])
+def test_damaged_confirmations_stop_the_script(build, capsys, arguments):
+    (build.root / "results").mkdir()
+    (build.root / "results" / "confirmed.json").write_text("[{")
+    assert build(*arguments) == 1
+    assert "confirmed.json is damaged" in capsys.readouterr().err
+
+
 def test_a_damaged_record_is_named_and_computed_again(build, capsys):
     build()
     damaged = build.records()[1]
     damaged.write_text(damaged.read_text()[:40])
     assert build("--check") == 1
     assert "damaged" in capsys.readouterr().out
+    assert build("--status") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("damaged" in line for line in lines) == 1
+    assert sum("fresh" in line for line in lines) == 3
     assert build("--render-only") == 1
     assert str(damaged) in capsys.readouterr().err
     assert build() == 0
@@ -216,3 +262,15 @@ def test_a_device_that_is_not_there_is_refused(build, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         build.module.main(["--device", "cuda"])
     assert "device cuda is not available here; available: cpu" in capsys.readouterr().err
+
+
+def test_fragments_of_records_that_are_gone_are_removed(build):
+    build()
+    fragment, other = (build.root / "out" / "toy" / name for name in ("toy.md", "of-yesterday.md"))
+    other.write_text("old")
+    build("--render-only")
+    assert fragment.exists()
+    assert not other.exists()
+    build.records()[0].unlink()
+    build("--render-only")
+    assert not fragment.exists()

@@ -1,7 +1,19 @@
+import math
+import os
+from dataclasses import replace
+
 import pytest
 import torch
 
-from tutorial_pkg.data import data_root, load_dataset, load_digits, load_mnist, split_halves
+from tutorial_pkg.data import (
+    MNIST_SIZES,
+    data_root,
+    load_dataset,
+    load_digits,
+    load_mnist,
+    load_photographs,
+    split_halves,
+)
 
 
 def test_digits_are_images_in_the_unit_interval(digits):
@@ -23,6 +35,19 @@ def test_checksum_sees_a_single_pixel(digits):
     changed.train_inputs[3, 0, 5, 5] += 1e-3
     fresh = changed.train_subset(torch.arange(len(changed.train_labels)), "changed")
     assert fresh.checksum != digits.checksum
+
+
+@pytest.mark.parametrize(
+    "load", [load_digits, lambda: load_photographs(crops=1, size=8)], ids=["digits", "photographs"]
+)
+def test_checksum_covers_every_part(load):
+    data = load()
+    parts = {name: value for name, value in vars(data).items() if isinstance(value, torch.Tensor)}
+    assert len(parts) == 4
+    for name, value in parts.items():
+        changed = value.clone()
+        changed.view(-1)[0] = 1 - changed.view(-1)[0]
+        assert replace(data, **{name: changed}).checksum != data.checksum, name
 
 
 def test_halves_are_disjoint_and_cover_the_training_set(digits):
@@ -78,16 +103,42 @@ def test_missing_mnist_names_the_folder_and_the_way_out(tmp_path, monkeypatch):
     assert str(tmp_path) in str(caught.value)
 
 
-def test_truncated_mnist_file_is_named(tmp_path):
+@pytest.fixture
+def blank_mnist(tmp_path):
+    """MNIST's four files, whole and black; every label is 0. They are sparse: zeros take no room on disk."""
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for part, count in (("train", 60_000), ("t10k", 10_000)):
-        images = bytes([0, 0, 8, 3]) + b"".join(n.to_bytes(4, "big") for n in (count, 28, 28)) + bytes(100)
-        labels = bytes([0, 0, 8, 1]) + count.to_bytes(4, "big") + bytes(count)
-        (raw / f"{part}-images-idx3-ubyte").write_bytes(images)
-        (raw / f"{part}-labels-idx1-ubyte").write_bytes(labels)
-    with pytest.raises(ValueError, match=r"damaged MNIST file .*t10k-images-idx3-ubyte.*Delete it"):
-        load_mnist(tmp_path)
+    for part, count in MNIST_SIZES.items():
+        for kind, shape in (("images-idx3", (count, 28, 28)), ("labels-idx1", (count,))):
+            header = bytes([0, 0, 8, len(shape)]) + b"".join(n.to_bytes(4, "big") for n in shape)
+            path = raw / f"{part}-{kind}-ubyte"
+            path.write_bytes(header)
+            os.truncate(path, len(header) + math.prod(shape))
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", ["images-idx3", "labels-idx1"])
+@pytest.mark.parametrize("size", [0, 2, 6, 10, 116])
+def test_truncated_mnist_file_is_named(blank_mnist, kind, size):
+    os.truncate(blank_mnist / "MNIST" / "raw" / f"t10k-{kind}-ubyte", size)
+    with pytest.raises(ValueError, match=rf"damaged MNIST file .*t10k-{kind}-ubyte: its {size} bytes .*Delete it"):
+        load_mnist(blank_mnist)
+
+
+def test_mnist_file_of_another_kind_is_named(blank_mnist):
+    one_pixel = bytes([0, 0, 8, 3]) + (1).to_bytes(4, "big") * 3 + bytes(1)
+    (blank_mnist / "MNIST" / "raw" / "train-labels-idx1-ubyte").write_bytes(one_pixel)
+    with pytest.raises(ValueError, match=r"damaged MNIST file .*train-labels-idx1-ubyte.*Delete it"):
+        load_mnist(blank_mnist)
+
+
+def test_mnist_label_above_nine_is_refused(blank_mnist):
+    path = blank_mnist / "MNIST" / "raw" / "t10k-labels-idx1-ubyte"
+    path.write_bytes(path.read_bytes()[:-1] + bytes([77]))
+    with pytest.raises(
+        ValueError, match=r"t10k-\*: expected .* a label from 0 to 9 each, found .* labels up to 77\. Delete"
+    ):
+        load_mnist(blank_mnist)
 
 
 def test_unknown_data_set_lists_the_known_ones():

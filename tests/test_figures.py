@@ -98,6 +98,16 @@ def test_provenance_says_where_numbers_come_from():
     assert "not MNIST" not in provenance_line([replace(make_record(), profile="paper")])
 
 
+def test_provenance_of_confirmed_records_ends_with_what_confirmed_them(tmp_path):
+    line = provenance_line([make_record()], confirmed_in="laptop")
+    assert line == provenance_line([make_record()]) + " · code changed since, same numbers in its laptop run"
+    assert "same numbers" not in provenance_line([make_record()], stale=True, confirmed_in="laptop")
+    Renderer(tmp_path, "x", [make_record()], confirmed_in="quick").table("f", ["a"], [["1"]])
+    shown = (tmp_path / "x" / "f.md").read_text()
+    assert "code changed since, same numbers in its quick run</span>" in shown
+    assert "stale" not in shown
+
+
 def test_renderer_writes_once(tmp_path):
     renderer = Renderer(tmp_path, "table9", [make_record()])
     renderer.table("one", ["a"], [["1"]], caption="A table.")

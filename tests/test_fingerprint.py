@@ -68,6 +68,13 @@ def test_prose_and_neighbours_change_nothing(fingerprint_of):
     assert fingerprint_of(BASE.replace("helper(x) + Tool", "helper(x)  +  Tool")) == before
 
 
+def test_docstrings_of_classes_and_methods_are_prose(fingerprint_of):
+    documented = BASE.replace("class Tool:\n", "class Tool:\n        '''Prose.'''\n\n")
+    documented = documented.replace("def use(self):\n", "def use(self):\n            '''Prose.'''\n")
+    assert documented.count("Prose") == 3
+    assert fingerprint_of(documented) == fingerprint_of()
+
+
 @pytest.mark.parametrize(
     ("where", "old", "new"),
     [
@@ -83,6 +90,23 @@ def test_everything_that_is_used_counts(fingerprint_of, where, old, new):
     sources = {"main": BASE, "helper": HELPER}
     sources[where] = sources[where].replace(old, new)
     assert fingerprint_of(**sources) != before
+
+
+@pytest.mark.parametrize("assigned", ["FACTOR, OTHER = 3, 1", "OTHER, (*REST, FACTOR) = 1, (2, 3)", "FACTOR: int = 3"])
+def test_constants_count_however_they_are_assigned(fingerprint_of, assigned):
+    main = BASE.replace("FACTOR = 3", assigned)
+    assert fingerprint_of(main) != fingerprint_of(main.replace("3", "4"))
+
+
+def test_where_data_and_models_come_from_does_not_count(fingerprint_of, tmp_path):
+    package = tmp_path / "scratch_pkg" / "experiments"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    main = BASE.replace("tutorial_pkg.scratch_b", "scratch_pkg.experiments.base")
+    (package / "base.py").write_text("def helper(x):\n    return x\n")
+    before = fingerprint_of(main)
+    (package / "base.py").write_text("def helper(x):\n    return -x\n")
+    assert fingerprint_of(main) == before
 
 
 def test_modules_imported_whole_are_followed(fingerprint_of):

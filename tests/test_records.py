@@ -5,7 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tutorial_pkg.records import Record, RecordError, read_record, status, write_record
+from tutorial_pkg.records import (
+    Confirmation,
+    Record,
+    RecordError,
+    confirmation_chain,
+    read_confirmations,
+    read_record,
+    status,
+    write_confirmations,
+    write_record,
+)
 
 
 def make_record(**changes):
@@ -74,6 +84,70 @@ def test_status():
     assert status(record, record.config, record.fingerprint, "d" * 64) == "stale"
     assert status(record, {**record.config, "seed": 1}, record.fingerprint) == "stale"
     assert status(record, record.config, "0" * 64) == "stale"
+
+
+def confirmation(before, after, experiment="table9", profile="quick"):
+    return Confirmation(experiment, before * 64, after * 64, profile, cells=2, largest_difference=1e-5)
+
+
+# The record's code is f…; a, b and c came after it.
+@pytest.mark.parametrize(
+    ("confirmations", "expected"),
+    [
+        ([], "stale"),
+        ([confirmation("f", "a")], "confirmed"),
+        ([confirmation("a", "f")], "confirmed"),  # a change that was taken back
+        ([confirmation("c", "a"), confirmation("b", "c"), confirmation("f", "b")], "confirmed"),
+        ([confirmation("f", "b"), confirmation("b", "f"), confirmation("c", "a")], "stale"),  # b → c is missing
+        ([confirmation("f", "a", experiment="table8")], "stale"),
+    ],
+)
+def test_a_record_is_confirmed_by_a_chain(confirmations, expected):
+    record = make_record()
+    assert status(record, record.config, "a" * 64, confirmations=confirmations) == expected
+
+
+def test_a_confirmation_speaks_of_the_code_only():
+    record, known = make_record(), [confirmation("f", "a")]
+    assert status(None, record.config, "a" * 64, confirmations=known) == "missing"
+    assert status(record, record.config, "f" * 64, confirmations=known) == "fresh"
+    assert status(record, {**record.config, "seed": 1}, "a" * 64, confirmations=known) == "stale"
+    assert status(record, {**record.config, "seed": 1}, "f" * 64, confirmations=known) == "stale"
+    assert status(record, record.config, "a" * 64, "d" * 64, known) == "stale"
+    assert status(record, record.config, "a" * 64, "c" * 64, known) == "confirmed"
+
+
+def test_the_shortest_chain_is_taken():
+    detour = [confirmation("f", "b"), confirmation("b", "a")]
+    direct = confirmation("f", "a", profile="laptop")
+    assert confirmation_chain([*detour, direct], "table9", "f" * 64, "a" * 64) == [direct]
+    assert confirmation_chain(detour, "table9", "f" * 64, "a" * 64) == detour
+    assert confirmation_chain(detour, "table9", "f" * 64, "f" * 64) == []
+
+
+def test_confirmations_round_trip(tmp_path):
+    assert read_confirmations(tmp_path / "nowhere") == []
+    known = [confirmation("f", "a"), confirmation("a", "b", profile="laptop")]
+    write_confirmations(tmp_path / "results", known)
+    assert read_confirmations(tmp_path / "results") == known
+    (first, _) = json.loads((tmp_path / "results" / "confirmed.json").read_text())
+    assert first == {
+        "experiment": "table9",
+        "from": "f" * 64,
+        "to": "a" * 64,
+        "profile": "quick",
+        "cells": 2,
+        "largest_difference": 1e-5,
+    }
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[{", "{}", "3", '["f"]', '[{"from": "f"}]', '[{"experiment": "x", "hash": 1}]']
+)
+def test_damaged_confirmations_are_named(tmp_path, content):
+    (tmp_path / "confirmed.json").write_text(content)
+    with pytest.raises(RecordError, match=r"confirmed\.json is damaged.*Restore it with git"):
+        read_confirmations(tmp_path)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 50, 200])

@@ -57,6 +57,39 @@ def test_no_difference():
     assert gap.value == gap.low == gap.high == 0
 
 
+def test_intervals_stay_where_areas_and_their_differences_can_be():
+    labels = [0, 0, 0, 1, 1]
+    near, far = [0.1, 0.3, 0.2, 0.25, 0.4], [0.4, 0.1, 0.3, 0.2, 0.0]
+    for scores in (near, far):
+        interval = auc(scores, labels)
+        assert 0 <= interval.low <= interval.value <= interval.high <= 1
+    for first, second in ((near, far), (far, near)):
+        gap = auc_difference(first, second, labels)
+        assert -1 <= gap.low <= gap.value <= gap.high <= 1
+    lonely = auc([0.1, 0.3, 0.2], [0, 0, 1])
+    assert (lonely.low, lonely.value, lonely.high) == (0, 0.5, 1)
+    gap = auc_difference([0.1, 0.3, 0.2], [0.1, 0.2, 0.3], [0, 0, 1])
+    assert (gap.low, gap.value, gap.high) == (-1, -0.5, 1)
+
+
+def test_labels_may_be_bool_or_float():
+    first, second, labels = two_scores()
+    for same in (labels == 1, labels.astype(float), labels.tolist()):
+        assert auc(first, same) == auc(first, labels)
+        assert auc_difference(first, second, same) == auc_difference(first, second, labels)
+        assert balanced_accuracy(first, same) == balanced_accuracy(first, labels)
+
+
+@pytest.mark.parametrize("score", [auc, balanced_accuracy, lambda s, y: auc_difference([1, 2, 3, 4], s, y)])
+def test_scores_and_labels_that_mean_nothing_are_refused(score):
+    for bad in (np.nan, np.inf, -np.inf):
+        with pytest.raises(ValueError, match=r"scores: expected finite numbers, got NaN or infinity in 1 of 4"):
+            score([0.1, bad, 0.3, 0.4], [0, 0, 1, 1])
+    for labels, first in (([1, 1, 2, 2], "2"), ([0, 1, 2, 1], "2"), ([-1, 1, 1, -1], "-1"), ([0, 1, np.nan, 0], "nan")):
+        with pytest.raises(ValueError, match=f"labels: expected only 0 and 1, got {first}; pass"):
+            score([0.1, 0.2, 0.3, 0.4], labels)
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match="expected both classes, got 2 positives of 2"):
         auc([0.1, 0.2], [1, 1])

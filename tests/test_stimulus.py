@@ -52,3 +52,14 @@ def test_the_best_of_several_starts():
 def test_units_that_are_not_there():
     with pytest.raises(ValueError, match=r"units has 5 units, numbered from 0; got \[5\]"):
         optimal_stimuli(linear_model(torch.ones(5, 4)), "units", [5], shape=(4,), generator=torch.Generator())
+
+
+def test_a_model_in_training_is_asked_in_evaluation_mode_and_left_in_training():
+    linear = linear_model(torch.randn(5, 12, generator=torch.Generator().manual_seed(0)))
+    norm = nn.BatchNorm1d(5)
+    model = LayeredModel({"units": nn.Sequential(linear.layers["units"], norm, nn.Dropout(0.5))}).double().train()
+    images, responses = optimal_stimuli(model, "units", [1, 4], shape=(12,), generator=torch.Generator())
+    assert model.training
+    assert norm.num_batches_tracked == 0
+    expected = model.eval().features(images, "units").detach()
+    torch.testing.assert_close(responses, expected[[0, 1], [1, 4]])

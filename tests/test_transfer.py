@@ -175,3 +175,25 @@ def test_bad_input_is_named():
         amplify(inputs, inputs + torch.nan, stddev=0.1)
     with pytest.raises(ValueError, match=r"got torch\.float64"):
         reach(inputs, inputs.double(), inputs)
+
+
+class Call(nn.Module):
+    """A function as a model."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.forward = function
+
+
+def test_labels_and_logits_of_another_shape_are_refused_and_images_stay():
+    inputs = torch.eye(3)
+    examples = {"moved": inputs.flip(1).clone()}
+    with pytest.raises(ValueError, match=r"labels \[N\] of class indices, got torch.int64 \(3, 1\)"):
+        transfer_table({"identity": nn.Identity()}, inputs, labels=torch.arange(3)[:, None], examples=examples)
+    with pytest.raises(ValueError, match=r"logits \[N, K\], got tuple for 3 images"):
+        transfer_table({"pair": Call(lambda x: (x, x))}, inputs, labels=torch.arange(3), examples=examples)
+    with pytest.raises(ValueError, match="finite logits, got NaN"):
+        transfer_table({"nan": Call(lambda x: x * math.nan)}, inputs, labels=torch.arange(3), examples=examples)
+    transfer_table({"in place": Call(lambda x: x.neg_())}, inputs, labels=torch.arange(3), examples=examples)
+    assert torch.equal(inputs, torch.eye(3))
+    assert torch.equal(examples["moved"], inputs.flip(1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -117,7 +118,8 @@ def load_mnist(root: str | Path | None = None) -> Dataset:
         damaged = _damaged_idx_files(folder / "MNIST" / "raw")
         if damaged:
             raise ValueError(
-                f"damaged MNIST file {damaged[0]}: {error}. Delete it, so that it is downloaded again."
+                f"damaged MNIST file {damaged[0]}: its {damaged[0].stat().st_size} bytes are not what its header "
+                f"should promise ({error!r}). Delete it, so that it is downloaded again."
             ) from error
         raise FileNotFoundError(
             f"MNIST's files train-images-idx3-ubyte, … are not in {folder / 'MNIST' / 'raw'} and torchvision "
@@ -126,11 +128,12 @@ def load_mnist(root: str | Path | None = None) -> Dataset:
         ) from error
     for part, name in zip(parts, MNIST_SIZES, strict=True):
         images, labels = part.data, part.targets
-        if tuple(images.shape) != (MNIST_SIZES[name], 28, 28) or len(labels) != len(images):
+        largest = max(labels.tolist(), default=0)
+        if tuple(images.shape) != (MNIST_SIZES[name], 28, 28) or len(labels) != len(images) or largest > 9:
             raise ValueError(
-                f"{folder / 'MNIST' / 'raw' / name}-*: expected {MNIST_SIZES[name]} images of 28×28 with a "
-                f"label each, found {tuple(images.shape)} and {len(labels)} labels. Delete these files, so "
-                "that they are downloaded again."
+                f"{folder / 'MNIST' / 'raw' / name}-*: expected {MNIST_SIZES[name]} images of 28×28 with a label "
+                f"from 0 to 9 each, found {tuple(images.shape)} and {len(labels)} labels up to {largest}. Delete "
+                "these files, so that they are downloaded again."
             )
     train, test = parts
     return Dataset(
@@ -205,12 +208,13 @@ def _as_unit_interval(images: Tensor) -> Float[Tensor, "n 1 height width"]:
 
 
 def _damaged_idx_files(folder: Path) -> list[Path]:
-    """Uncompressed idx files whose size contradicts their own header."""
+    """Uncompressed idx files whose header is not what their name says, or whose size contradicts it."""
     damaged = []
-    for path in sorted(folder.glob("*-ubyte")):
-        header = path.read_bytes()[:16]
-        rank = header[3] if len(header) > 3 else 0
-        sizes = np.frombuffer(header[4 : 4 + 4 * rank], dtype=">i4")
-        if not 1 <= rank <= 3 or path.stat().st_size != 4 + 4 * rank + int(sizes.prod()):
+    for path in sorted(folder.glob("*-idx[13]-ubyte")):
+        rank = int(path.name.removesuffix("-ubyte")[-1])
+        with path.open("rb") as file:
+            header = file.read(4 + 4 * rank)
+        sizes = [int.from_bytes(header[i : i + 4], "big") for i in range(4, 4 + 4 * rank, 4)]
+        if header[:4] != bytes([0, 0, 8, rank]) or path.stat().st_size != 4 + 4 * rank + math.prod(sizes):
             damaged.append(path)
     return damaged

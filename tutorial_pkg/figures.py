@@ -61,15 +61,18 @@ class Renderer:
         root: the folder of generated fragments.
         experiment: name of the experiment whose fragments these are.
         records: what they are rendered from; their provenance goes under each figure and table.
-        stale: whether the code has changed since.
+        stale, confirmed_in: see `provenance_line`.
     """
 
-    def __init__(self, root: Path, experiment: str, records: Sequence[Record], *, stale: bool = False) -> None:
+    def __init__(
+        self, root: Path, experiment: str, records: Sequence[Record], *, stale: bool = False, confirmed_in: str = ""
+    ) -> None:
         self.folder = root / experiment
         self.experiment = experiment
         self.values: dict[str, str] = {}
         self.written: set[Path] = set()
-        self._provenance = f'<span class="provenance">{provenance_line(records, stale=stale)}</span>'
+        line = provenance_line(records, stale=stale, confirmed_in=confirmed_in)
+        self._provenance = f'<span class="provenance">{line}</span>'
 
     def table(
         self,
@@ -131,8 +134,13 @@ def write_values(root: Path, values: dict[str, str]) -> None:
     write_if_changed(root / "values.json", json.dumps(values, indent=1, sort_keys=True) + "\n")
 
 
-def provenance_line(records: Sequence[Record], *, stale: bool = False) -> str:
-    """Say in one line where numbers come from: profile, data, device, time, seeds, code, versions."""
+def provenance_line(records: Sequence[Record], *, stale: bool = False, confirmed_in: str = "") -> str:
+    """Say in one line where numbers come from: profile, data, device, time, seeds, code, versions.
+
+    Args:
+        stale: whether the code has changed since.
+        confirmed_in: the profile in which the changed code gave the same numbers, if it did.
+    """
     first = records[0]
     seconds = sum(float(record.provenance["seconds"]) for record in records)
     seeds = sorted({record.config["seed"] for record in records if "seed" in record.config})
@@ -149,7 +157,9 @@ def provenance_line(records: Sequence[Record], *, stale: bool = False) -> str:
     if first.profile == "quick":
         bundled = "8×8 digits, not MNIST" if first.data["name"] == "digits" else "photographs, not ImageNet"
         line += f" · bundled {bundled}: the paper's numbers do not apply"
-    return line + (" · <b>stale</b>: the code has changed since" if stale else "")
+    if stale:
+        return line + " · <b>stale</b>: the code has changed since"
+    return line + (f" · code changed since, same numbers in its {confirmed_in} run" if confirmed_in else "")
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, num_text_columns: int = 1) -> str:

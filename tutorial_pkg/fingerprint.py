@@ -101,7 +101,8 @@ def _module(name: str) -> _Module:
             definitions[node.name] = node
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            definitions.update({t.id: node for t in targets if isinstance(t, ast.Name)})
+            names = (n for target in targets for n in ast.walk(target) if isinstance(n, ast.Name))
+            definitions.update({n.id: node for n in names if isinstance(n.ctx, ast.Store)})
     return _Module(definitions, dict(_imports(tree)))
 
 

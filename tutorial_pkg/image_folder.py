@@ -6,15 +6,14 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from PIL import Image
+from tutorial_pkg.image_cache import decoded_images
 
 TINY_IMAGENET_URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 """The public archive, 237 MB, of Stanford's course CS231n."""
@@ -67,6 +66,9 @@ def load_photographs(crops: int = 60, size: int = 64) -> ImageDataset:
         crops: training crops a class; a quarter as many are for validation.
         size: side of a crop in pixels.
 
+    Raises:
+        ValueError: a quarter of a photograph has no square of that size.
+
     Example:
         >>> photographs = load_photographs(crops=4)
         >>> tuple(photographs.train_images.shape), photographs.num_classes
@@ -85,6 +87,9 @@ def load_photographs(crops: int = 60, size: int = 64) -> ImageDataset:
                 top, left = row * half_height, column * half_width
                 quarters.append(pixels[:, top : top + half_height, left : left + half_width])
                 names.append(f"{Path(path).stem}, {side} {end}")
+    largest = min(min(quarter.shape[1:]) for quarter in quarters)
+    if not 1 <= size <= largest:
+        raise ValueError(f"expected a size from 1 to {largest} pixels, the photographs' quarters, got {size}")
     generator = torch.Generator().manual_seed(0)
 
     def cut(count: int) -> tuple[Tensor, Tensor]:
@@ -98,14 +103,14 @@ def read_tiny_imagenet(root: Path) -> ImageDataset:
     """Return the classes of Tiny ImageNet that are below `root`: 64×64 colour images, 500 and 50 a class.
 
     The public archive has 200 classes; a subset in the same layout is read as it is. The archive is downloaded
-    when nothing is there. The decoded pixels are kept beside the images, so that a second call takes a second.
+    when nothing is there. The decoded pixels are kept beside the images, so that a second call takes seconds.
 
     Args:
         root: the data root; the images are in `<root>/tiny-imagenet-200/`.
 
     Raises:
         FileNotFoundError: Tiny ImageNet is not there and could not be downloaded.
-        ValueError: the folder is there and is not complete.
+        ValueError: the folder is there and is not complete, or a file in it is damaged; it is named.
     """
     folder = root / "tiny-imagenet-200"
     if not (folder / "wnids.txt").exists():
@@ -115,19 +120,25 @@ def read_tiny_imagenet(root: Path) -> ImageDataset:
     ids = tuple(sorted(name for name in listed if (folder / "train" / name).is_dir()))
     if not ids:
         raise ValueError(f"{folder}: none of the {len(listed)} classes in wnids.txt has a folder below train/")
-    names = dict(line.split("\t", 1) for line in (folder / "words.txt").read_text(encoding="utf-8").splitlines())
+    names = dict(_first_two_columns(folder / "words.txt"))
     train = [(path, i) for i, name in enumerate(ids) for path in sorted((folder / "train" / name).rglob("*.JPEG"))]
-    annotations = (folder / "val" / "val_annotations.txt").read_text(encoding="utf-8").splitlines()
     index = {name: i for i, name in enumerate(ids)}
     val = [
         (folder / "val" / "images" / file, index[name])
-        for file, name in (line.split("\t")[:2] for line in annotations)
+        for file, name in _first_two_columns(folder / "val" / "val_annotations.txt")
         if name in index
     ]
+    for part, files in (("train", train), ("val", val)):
+        empty = sorted(set(index.values()) - {label for _, label in files})
+        if empty:
+            raise ValueError(
+                f"{folder / part} has no image of {len(empty)} of the {len(ids)} classes, the first is "
+                f"{ids[empty[0]]}; unpack it again, or delete the class's folder below train"
+            )
     return ImageDataset(
         f"Tiny ImageNet, {len(ids)} classes",
-        *_decoded(train, folder / "decoded-train.npy"),
-        *_decoded(val, folder / "decoded-val.npy"),
+        *decoded_images(train, folder / "decoded-train.npy"),
+        *decoded_images(val, folder / "decoded-val.npy"),
         ids,
         tuple(names.get(name, name).split(",")[0] for name in ids),
     )
@@ -138,8 +149,8 @@ def load_image_folder(root: str | Path, size: int = 64) -> ImageDataset:
 
     `<root>/train/<class>/` and `<root>/val/<class>/` hold images of any size and format that Pillow reads: ImageNet and
     Imagenette as they are unpacked. As in Krizhevsky et al. (2012), an image is resized so that its shorter side has
-    `size` pixels, and its centre is kept. The decoded pixels are kept in `<root>`, so that a second call takes a
-    second; ImageNet needs 16 GB of memory at 64 pixels.
+    `size` pixels, and its centre is kept. The decoded pixels are kept in `<root>`, so that a second call takes
+    seconds, until an image changes; ImageNet needs 16 GB of memory at 64 pixels.
 
     Args:
         root: the folder that has `train` and `val`.
@@ -168,57 +179,38 @@ def load_image_folder(root: str | Path, size: int = 64) -> ImageDataset:
         odd = sorted(set(train.classes) ^ set(val.classes))
         raise ValueError(f"{folder}: train and val differ in {len(odd)} classes, such as {odd[0]!r}")
     parts = [
-        _decoded([(Path(path), label) for path, label in found.samples], folder / f"decoded-{size}-{name}.npy", size)
+        decoded_images(
+            [(Path(path), label) for path, label in found.samples], folder / f"decoded-{size}-{name}.npy", size
+        )
         for name, found in (("train", train), ("val", val))
     ]
     ids = tuple(train.classes)
     return ImageDataset(f"{folder.name}, {len(ids)} classes", *parts[0], *parts[1], ids, ids)
 
 
-def _decoded(files: list[tuple[Path, int]], cache: Path, size: int | None = None) -> tuple[Tensor, Tensor]:
-    """Return pixels, of `size` or as they are, and labels; the pixels from `cache` when it holds as many images."""
-    from PIL import Image
-    from tqdm import tqdm
-
-    labels = torch.tensor([label for _, label in files])
-    if cache.exists():
-        pixels = np.load(cache)
-        if len(pixels) == len(files):
-            return torch.from_numpy(pixels), labels
-    missing = [path for path, _ in files if not path.exists()]
-    if missing:
-        raise ValueError(
-            f"{len(missing)} of {len(files)} images are missing, the first is {missing[0]}; unpack it again"
-        )
-    images = []
-    for path, _ in tqdm(files, desc=f"decoding {cache.stem}", leave=False):
-        try:
-            with Image.open(path) as image:
-                images.append(np.asarray(_square(image.convert("RGB"), size)))
-        except OSError as error:  # Pillow's UnidentifiedImageError is one
-            raise ValueError(f"{path} cannot be read as an image ({error}); delete it or unpack it again") from error
-    pixels = np.stack(images).transpose(0, 3, 1, 2).copy()
+def _first_two_columns(table: Path) -> list[tuple[str, str]]:
     try:
-        partial = cache.with_suffix(".partial.npy")
-        np.save(partial, pixels)
-        partial.replace(cache)
-    except OSError:
-        pass  # a read-only data folder costs time and nothing else
-    return torch.from_numpy(pixels), labels
-
-
-def _square(image: Image.Image, size: int | None) -> Image.Image:
-    """Return the centre of an image whose shorter side has `size` pixels; the image itself for no size."""
-    from PIL.ImageOps import fit
-
-    return image if size is None else fit(image, (size, size))
+        rows = [line.split("\t") for line in table.read_text(encoding="utf-8").splitlines() if line]
+        return [(first, second) for first, second, *_ in rows]
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{table}: expected columns separated by tabs ({error}); unpack the archive again") from error
 
 
 def _download_tiny_imagenet(root: Path) -> None:
     from torchvision.datasets.utils import download_and_extract_archive
 
+    archive = root / TINY_IMAGENET_URL.rpartition("/")[2]
     try:
-        download_and_extract_archive(TINY_IMAGENET_URL, str(root))
+        try:
+            download_and_extract_archive(TINY_IMAGENET_URL, str(root))
+        except BadZipFile:  # a download that was killed leaves a stump, which torchvision takes for the archive
+            archive.unlink()
+            download_and_extract_archive(TINY_IMAGENET_URL, str(root))
+    except BadZipFile as error:
+        raise ValueError(
+            f"{archive} was downloaded again and is no zip archive ({error}); fetch {TINY_IMAGENET_URL} in another way "
+            f"and unpack it in {root}"
+        ) from error
     except Exception as error:
         raise FileNotFoundError(
             f"Tiny ImageNet is not in {root / 'tiny-imagenet-200'} and could not be downloaded ({error}). Unpack "

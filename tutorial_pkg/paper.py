@@ -12,7 +12,6 @@ TABLE1 = {
 }
 """Table 1: training error in %, test error in %, average minimum distortion."""
 
-TABLE2_COLUMNS = tuple(TABLE1)
 TABLE2 = {
     "softmax1": (100, 11.7, 22.7, 2, 3.9, 2.7),
     "softmax2": (87.1, 100, 35.2, 35.9, 27.3, 9.8),
@@ -32,7 +31,6 @@ TABLE3 = {
 }
 """Table 3: error in % on P1, on P2 and on the test set, and minimum average distortion."""
 
-TABLE4_COLUMNS = ("M1", "M1'", "M2")
 TABLE4 = {
     "M1": (100, 26.2, 5.9),
     "M1'": (6.25, 100, 5.1),

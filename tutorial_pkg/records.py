@@ -1,7 +1,8 @@
-"""Results on disk: one JSON file a cell, written whole or not at all, and known to be fresh or stale.
+"""Results on disk: one JSON file a cell, written whole or not at all, and known to be fresh, confirmed or stale.
 
 A cell is the smallest unit of work that can be repeated alone: one model, one seed. Its record holds the
 numbers, a small `.npz` beside it the arrays that figures need, and both name what they were computed from.
+`confirmed.json`, beside the profiles, lists changes of code after which a run gave the same numbers.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +21,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-Status = Literal["fresh", "stale", "missing"]
+Status = Literal["fresh", "confirmed", "stale", "missing"]
 
 
 class RecordError(Exception):
@@ -56,6 +58,32 @@ class Record:
     def key(self) -> str:
         """SHA-256 over everything that decides the result."""
         return record_key(self.experiment, self.cell, self.config, self.data, self.fingerprint)
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """A change of an experiment's code after which a run on one machine gave the same numbers.
+
+    Attributes:
+        experiment: name of the table or figure.
+        before: fingerprint of the code before the change, "from" in the file.
+        after: fingerprint of the code after it, "to" in the file.
+        profile: size of that run.
+        cells: how many were compared.
+        largest_difference: between two of their numbers, relative to the larger.
+    """
+
+    experiment: str
+    before: str
+    after: str
+    profile: str
+    cells: int
+    largest_difference: float
+
+
+CONFIRMED = "confirmed.json"
+_IN_FILE = {"before": "from", "after": "to"}
+_IN_CODE = {"from": "before", "to": "after"}  # `from` is Python's
 
 
 def record_key(experiment: str, cell: str, config: Mapping[str, Any], data: Mapping[str, str], fingerprint: str) -> str:
@@ -114,7 +142,13 @@ def read_record(path: Path) -> Record:
     return record
 
 
-def status(record: Record | None, config: object, fingerprint: str, checksum: str | None = None) -> Status:
+def status(
+    record: Record | None,
+    config: object,
+    fingerprint: str,
+    checksum: str | None = None,
+    confirmations: Sequence[Confirmation] = (),
+) -> Status:
     """Say whether a record is what the present code and configuration would compute.
 
     Args:
@@ -122,12 +156,65 @@ def status(record: Record | None, config: object, fingerprint: str, checksum: st
         config: the cell's configuration now.
         fingerprint: the code's fingerprint now.
         checksum: of the data now; None when they are not at hand, which takes the record's word for it.
+        confirmations: of changes of the code; a record that they connect to the present code is confirmed.
     """
     if record is None:
         return "missing"
     data = {**record.data, "checksum": checksum or record.data["checksum"]}
-    now = record_key(record.experiment, record.cell, to_plain(config), data, fingerprint)
-    return "fresh" if now == record.key else "stale"
+    identity = record.experiment, record.cell, to_plain(config), data
+    if record_key(*identity, fingerprint) == record.key:
+        return "fresh"
+    if record_key(*identity, record.fingerprint) != record.key:  # not only the code has changed
+        return "stale"
+    chain = confirmation_chain(confirmations, record.experiment, record.fingerprint, fingerprint)
+    return "confirmed" if chain else "stale"
+
+
+def confirmation_chain(
+    confirmations: Sequence[Confirmation], experiment: str, start: str, end: str
+) -> list[Confirmation]:
+    """Return the fewest confirmations that lead from one fingerprint of an experiment to another, [] if none do.
+
+    A confirmation says that two codes give the same numbers, so it may be followed in either direction.
+    """
+    chains: dict[str, list[Confirmation]] = {start: []}
+    pending = deque([start])
+    while pending and end not in chains:
+        here = pending.popleft()
+        for link in confirmations:
+            if link.experiment == experiment and here in (link.before, link.after):
+                there = link.after if here == link.before else link.before
+                if there not in chains:
+                    chains[there] = [*chains[here], link]
+                    pending.append(there)
+    return chains.get(end, [])
+
+
+def read_confirmations(root: Path) -> list[Confirmation]:
+    """Read `<root>/confirmed.json`; without that file there are none.
+
+    Raises:
+        RecordError: the file is not a list of whole confirmations.
+    """
+    path = root / CONFIRMED
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(entries, list):
+            raise ValueError("it is not a list")
+        return [Confirmation(**{_IN_CODE.get(name, name): value for name, value in e.items()}) for e in entries]
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError, AttributeError) as error:
+        raise RecordError(
+            f"{path} is damaged ({error}). Restore it with git, or delete it and run scripts/confirm_records.py again."
+        ) from error
+
+
+def write_confirmations(root: Path, confirmations: Sequence[Confirmation]) -> None:
+    """Write `<root>/confirmed.json`, whole or not at all."""
+    entries = [{_IN_FILE.get(name, name): value for name, value in asdict(c).items()} for c in confirmations]
+    root.mkdir(parents=True, exist_ok=True)
+    write_atomically(root / CONFIRMED, (json.dumps(entries, indent=1, allow_nan=False) + "\n").encode())
 
 
 def write_atomically(path: Path, content: bytes) -> None:

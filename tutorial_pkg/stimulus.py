@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tutorial_pkg.attacks import box_lbfgs
+from tutorial_pkg.attacks.margins import evaluation_mode
 from tutorial_pkg.models import LayeredModel
 
 
@@ -49,12 +50,7 @@ def optimal_stimuli(
         >>> optimal_stimuli(model, "sum", [0], shape=(2,), generator=torch.Generator())[0]
         tensor([[1., 0.]])
     """
-    device = next(model.parameters()).device
-    count = model.features(torch.full((1, *shape), 0.5, device=device), layer)[0].numel()
-    if any(not 0 <= unit < count for unit in units):
-        raise ValueError(f"{layer} has {count} units, numbered from 0; got {list(units)}")
-    chosen = torch.tensor(list(units), device=device).repeat_interleave(num_starts)
-    noise = torch.randn((len(chosen), *shape), generator=generator)
+    weight = next(model.parameters(), torch.empty(0))  # the images go where the model is
 
     def value_and_grad(x: Tensor, unit: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
@@ -63,9 +59,14 @@ def optimal_stimuli(
             (gradient,) = torch.autograd.grad(values.sum(), x)
         return values.detach(), gradient
 
-    start = (0.5 + 0.1 * noise).to(device)
-    found = box_lbfgs(value_and_grad, start, per_problem=(chosen,), max_iter=max_iter)
-    responses = -value_and_grad(found, chosen)[0].view(len(units), num_starts)
+    with evaluation_mode(model):
+        count = model.features(torch.full((1, *shape), 0.5).to(weight), layer)[0].numel()
+        if any(not 0 <= unit < count for unit in units):
+            raise ValueError(f"{layer} has {count} units, numbered from 0; got {list(units)}")
+        chosen = torch.tensor(list(units), device=weight.device).repeat_interleave(num_starts)
+        start = 0.5 + 0.1 * torch.randn((len(chosen), *shape), generator=generator)
+        found = box_lbfgs(value_and_grad, start.to(weight), per_problem=(chosen,), max_iter=max_iter)
+        responses = -value_and_grad(found, chosen)[0].view(len(units), num_starts)
     best = responses.argmax(1)
-    rows = torch.arange(len(units), device=device)
+    rows = torch.arange(len(units), device=weight.device)
     return found.view(len(units), num_starts, *shape)[rows, best], responses[rows, best]

@@ -120,6 +120,8 @@ def transfer_table(
             f"expected models, images and a label for each, got {len(models)} models, {len(inputs)} images and "
             f"{len(labels)} labels"
         )
+    if labels.ndim != 1 or labels.is_floating_point():
+        raise ValueError(f"expected labels [N] of class indices, got {labels.dtype} {tuple(labels.shape)}")
     for name, distorted in examples.items():
         _perturbation(inputs, distorted, f"examples[{name!r}]")
     sets, labels = [inputs, *examples.values()], labels.to(inputs.device)
@@ -228,11 +230,17 @@ def reach(inputs: Float[Tensor, "batch *shape"], adv_source: Tensor, adv_target:
 
 def _misclassified(model: nn.Module, inputs: Tensor, labels: Tensor, batch_size: int) -> Bool[Tensor, " batch"]:
     """Say which images a model gets wrong; on the CPU."""
+    predicted = []
     with torch.no_grad():
-        logits = torch.cat([model(batch) for batch in inputs.split(batch_size)])
-    if logits.ndim != 2 or len(logits) != len(inputs):
-        raise ValueError(f"a model must return logits [N, K], got {tuple(logits.shape)} for {len(inputs)} images")
-    return (logits.argmax(1) != labels).cpu()
+        for batch in inputs.split(batch_size):
+            logits = model(batch.clone())  # its first operation may be in place
+            if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(batch):
+                came = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+                raise ValueError(f"a model must return logits [N, K], got {came} for {len(batch)} images")
+            if logits.isnan().any():
+                raise ValueError("a model must return finite logits, got NaN; check its weights and the images")
+            predicted.append(logits.argmax(1))
+    return (torch.cat(predicted) != labels).cpu()
 
 
 def _share(mask: Bool[Tensor, " batch"]) -> Rate:

@@ -477,11 +477,12 @@ for name, options in (("the paper's penalty", paper_options), ("default", {})):
 # undo.[^ties] On the network of this page the true minimum is out of reach; what can be shown is how much shorter the
 # perturbations become, and at what cost.
 #
-# [^ties]: "A little" is a share of the largest logit. Where many classes tie and all logits are near zero, that can be
-#     less than the rounding. Of the {{ table1.num_examples }} examples behind [Table 1](framework.py#table-1),
-#     {{ table1.missed }} miss their class when they are classified again in batches of another size.
-#     [`survive_rounding`](../howto/attack_your_model.py#models-of-another-shape) moves such examples a little further
-#     in; the tables were made without it.
+# [^ties]: The last digits of a logit depend on the size of the batch and on the device. So the smallest margin must be
+#     at least 64 units in the last place of the two logits that it compares, and as large a share of what rounding every
+#     pixel would change it by; the second decides where the logits are zero on the boundary, as those of two opposite
+#     classes are. Of the {{ table1.num_examples }} examples behind [Table 1](framework.py#table-1), {{ table1.missed }}
+#     missed their class when they were classified again in batches of another size, under an earlier rule that asked for
+#     a share of the largest logit only.
 
 # %%
 inputs, labels = inputs[:60], labels[:60]

@@ -104,3 +104,18 @@ def test_a_shift_moves_by_at_most_a_pixel_and_fills_with_black(linear):
 def test_a_source_that_does_not_fit_is_refused(linear, source, message):
     with pytest.raises(ValueError, match=message):
         make_examples(linear, random_points(), torch.zeros(40, dtype=torch.long), source=source, generator=generator())
+
+
+@pytest.mark.parametrize("source", ["minimum_distortion", "linearised"])
+def test_a_model_in_training_is_attacked_in_evaluation_mode_and_left_in_training(source):
+    torch.manual_seed(1)
+    norm, dropout = torch.nn.BatchNorm1d(8), torch.nn.Dropout(0.5)
+    layers = torch.nn.Sequential(torch.nn.Linear(12, 8), norm, torch.nn.Sigmoid(), dropout)
+    model = LayeredModel({"hidden1": layers, "logits": torch.nn.Linear(8, 5)}).train()
+    points, labels = random_points(), torch.arange(40) % 5
+    state = torch.get_rng_state()
+    found = [make_examples(model, points, labels, source=source, generator=generator()) for _ in range(2)]
+    assert torch.equal(*found)
+    assert model.training
+    assert norm.num_batches_tracked == 0
+    assert torch.equal(torch.get_rng_state(), state)

@@ -57,6 +57,15 @@ def test_a_round_replaces_the_share_it_says(network, images):
     assert 13 <= changed <= 15  # a quarter of 60; an image may come in for itself
 
 
+def test_rounds_reach_every_slot(network, images):
+    pool = make_pool(images)
+    pool.refresh(network)
+    before = pool._stored.clone()
+    for _ in range(20):
+        pool.refresh(network)
+    assert (pool._stored != before).any(1).sum() > 55
+
+
 @pytest.mark.parametrize("replaced", [0.25, 1.0])
 def test_an_example_keeps_the_label_of_its_image(network, images, replaced):
     """With r = 0 the pool holds the images themselves, so that they can be recognised."""

@@ -1,15 +1,18 @@
 """The baselines are plain training; pools change it, the same way every time."""
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
-from tutorial_pkg.adversarial_training import AdversarialRecipe, PoolRecipe, train_adversarially
+from tutorial_pkg.adversarial_training import AdversarialRecipe, Pool, PoolRecipe, train_adversarially
+from tutorial_pkg.adversarial_training.trainer import _forward
 from tutorial_pkg.attacks import minimum_distortion
 from tutorial_pkg.data import Dataset
 from tutorial_pkg.metrics import error_rate
-from tutorial_pkg.models import build_model
+from tutorial_pkg.models import LayeredModel, build_model
 from tutorial_pkg.training import trained_model
 
 PLAIN = AdversarialRecipe("fc20-15-10", epochs=2, batch_size=100)
@@ -48,6 +51,43 @@ def test_without_pools_a_step_is_adam_on_the_penalised_loss(ten, untrained, weig
     large = gradient.abs() > 1e-4
     moved = (weights(after) - weights(untrained))[large]
     assert torch.allclose(moved, -1e-2 * gradient.sign()[large], rtol=0.02, atol=1e-7)
+
+
+def test_training_is_adam_on_the_loss_and_schedule_that_are_documented(ten, untrained):
+    recipe = PoolRecipe(source="linearised", capacity=10, replaced=1.0, period=1, weight=0.3)
+    pool = Pool(recipe, ten.train_inputs, ten.train_labels, torch.Generator().manual_seed(0))
+    recipe = replace(PLAIN, epochs=30, batch_size=10, learning_rate=1e-2, weight_decay=0.1, pools=(recipe,))
+    after, _ = train_adversarially(recipe, ten, seed=0)
+    optimizer = torch.optim.Adam(untrained.parameters())
+    for step in range(30):
+        optimizer.param_groups[0]["lr"] = 1e-2 * min(1, (step + 1) / 3) * (1 + math.cos(math.pi * step / 30)) / 2
+        pool.refresh(untrained)
+        examples, labels = pool.draw(untrained, 10)
+        loss = cross_entropy(untrained(ten.train_inputs), ten.train_labels)
+        loss = loss + 0.3 * cross_entropy(untrained(examples), labels)
+        loss = loss + 0.05 * sum(p.square().sum() for p in untrained.parameters() if p.ndim == 2)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert torch.allclose(weights(after), weights(untrained), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("dropout", [(0.5, 0.0), (0.0, 0.5)])
+def test_dropout_reaches_every_layer_and_keeps_the_mean(dropout):
+    model, ones = LayeredModel({"a": torch.nn.Identity(), "b": torch.nn.Identity()}), torch.ones(1000, 10)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        dropped = _forward(model, ones, dropout)
+    assert set(dropped.unique().tolist()) == {0.0, 2.0}
+    assert dropped.mean() == pytest.approx(1, abs=0.05)
+    assert torch.equal(_forward(model, ones, ()), ones)
+
+
+def test_training_drops_what_the_recipe_says(ten):
+    """One batch of all images: their order changes nothing, dropout alone does."""
+    recipe = replace(PLAIN, epochs=1, batch_size=10)
+    plain, dropped = (train_adversarially(replace(recipe, dropout=p), ten, seed=0)[0] for p in ((), (0, 0, 0.5)))
+    assert not torch.allclose(weights(plain), weights(dropped), atol=1e-4)
 
 
 def test_muon_moves_a_matrix_along_its_gradient_with_equal_singular_values(ten, untrained):

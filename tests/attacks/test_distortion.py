@@ -216,3 +216,34 @@ def test_not_finite_gradients_spoil_no_neighbour():
     alone = minimum_distortion(model, inputs[1:], targets=targets[1:])
     assert torch.allclose(both.adv_inputs[1:], alone.adv_inputs)
     assert both.success[1] == alone.success[0]
+
+
+def test_a_model_whose_first_operation_is_in_place(network, images, targets):
+    """The caller's images, and the walk's own points, stay what they are."""
+
+    class Shifted(nn.Module):
+        def forward(self, x):
+            return network(x.sub_(0.1))
+
+    x = images[0].clone()
+    plain = minimum_distortion(lambda x: network(x - 0.1), x, targets=targets)
+    for options in ({}, {"loss": "cross_entropy", "polish": False}):
+        result = minimum_distortion(Shifted(), x, targets=targets, **options)
+        assert torch.equal(x, images[0])
+        assert result.success.float().mean() > 0.95
+        assert (result.adv_inputs - x)[result.success].flatten(1).norm(dim=1) == pytest.approx(
+            result.l2_norm[result.success], rel=1e-4
+        )
+    assert minimum_distortion(Shifted(), x, targets=targets).l2_norm == pytest.approx(plain.l2_norm, rel=1e-4)
+
+
+@pytest.mark.parametrize("box", [(-0.1, 0.2), (-2.2, 0.8)])
+def test_a_bound_that_float32_rounds_outward(box):
+    lower, upper = torch.tensor(box)
+    x = torch.stack([lower, upper, lower, upper])[None].expand(3, 4).clone()
+    model = nn.Linear(4, 3)
+    result = minimum_distortion(model, x, labels=model(x).argmax(1), box=box)
+    assert result.success.any()
+    assert result.adv_inputs.min() >= lower
+    assert result.adv_inputs.max() <= upper
+    minimum_distortion(model, result.adv_inputs, labels=model(result.adv_inputs).argmax(1), box=box)

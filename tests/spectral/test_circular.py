@@ -99,6 +99,12 @@ def test_zero_and_extreme_scales(scale):
     assert (bounds.lower, bounds.upper) == pytest.approx(expected, rel=1e-9, abs=0)
 
 
+def test_a_layer_of_zeros_is_certified_on_any_grid_and_only_such_a_layer():
+    assert conv_frame_bounds(torch.zeros(1, 1, 3, 3), grid=2).certificate == 0
+    difference = conv_frame_bounds(torch.tensor([[[1.0, -1.0]]]), grid=1)
+    assert (difference.upper, difference.certificate) == (0, math.inf)
+
+
 def test_a_tiny_lower_bound_keeps_its_digits():
     """Squared, 1e-9 is below float64's resolution next to 1."""
     diagonal = torch.diag(torch.tensor([1.0, 0.5, 1e-9], dtype=torch.float64))

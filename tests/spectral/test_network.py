@@ -13,6 +13,7 @@ from tutorial_pkg.spectral import (
     linear_frame_bounds,
     lipschitz_bound,
     model_frame_bounds,
+    padded_frame_bounds,
 )
 
 
@@ -101,6 +102,78 @@ def test_a_layer_whose_constant_is_unknown_is_named():
         lipschitz_bound(small_network())
     with pytest.raises(ValueError, match=r"Conv2d.*reflect"):
         lipschitz_bound(nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"))
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular"), (2, 5, 6)),
+        (nn.Conv2d(2, 2, (4, 3), dilation=(1, 2), padding="same", padding_mode="circular"), (2, 5, 6)),
+        (nn.Conv1d(2, 2, 1, padding="valid", padding_mode="circular"), (2, 7)),
+    ],
+    ids=str,
+)
+def test_circular_padding_is_bounded_where_the_layer_is_a_circular_convolution(layer, shape):
+    assert padded_frame_bounds(layer, shape).upper <= lipschitz_bound(layer) * (1 + 1e-12)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(1, 1, 1, padding=1, padding_mode="circular"),
+        nn.Conv2d(1, 1, 3, padding=2, padding_mode="circular"),
+        nn.Conv2d(1, 1, 3, padding=(1, 2), padding_mode="circular"),
+        nn.Conv2d(1, 1, 3, padding="valid", padding_mode="circular"),
+        nn.Conv1d(1, 1, 3, stride=3, padding=1, padding_mode="circular"),
+    ],
+    ids=str,
+)
+def test_circular_padding_is_refused_where_pixels_repeat_or_go_missing(layer):
+    with pytest.raises(ValueError, match=r"circular.*padding='same' and stride 1"):
+        lipschitz_bound(nn.Sequential(layer))
+
+
+class Residual(nn.Sequential):
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+class Doubled(LayeredModel):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+class Scaled(nn.Linear):
+    def forward(self, x):
+        return 10 * super().forward(x)
+
+
+class ScaledWeight(nn.Conv2d):
+    def _conv_forward(self, x, weight, bias):
+        return super()._conv_forward(x, 10 * weight, bias)
+
+
+class Leaky(nn.MaxPool2d):
+    def forward(self, x):
+        return 10 * super().forward(x)
+
+
+class Renamed(nn.Linear):
+    """Only the name is another."""
+
+
+def test_a_subclass_is_known_unless_its_forward_is_its_own():
+    for layer in (
+        Residual(nn.Identity()),
+        Doubled({"identity": nn.Identity()}),
+        Scaled(3, 3),
+        ScaledWeight(1, 1, 3),
+        Leaky(2),
+    ):
+        with pytest.raises(ValueError, match=f"(?s)known for {type(layer).__name__} .*none with a forward of its own"):
+            lipschitz_bound(nn.Sequential(layer))
+    layer = Renamed(3, 3)
+    assert lipschitz_bound(layer) == linear_frame_bounds(layer.weight).upper
 
 
 def test_pairs_that_do_not_match_are_refused():

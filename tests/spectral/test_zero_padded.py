@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tests.spectral.dense import extremes
-from tutorial_pkg.spectral import conv_frame_bounds, padded_frame_bounds, zero_padded
+from tutorial_pkg.spectral import conv_frame_bounds, linear_frame_bounds, padded_frame_bounds, zero_padded
 
 LAYERS = [
     (nn.Conv2d(2, 3, 3, padding=1), (2, 6, 5)),
@@ -16,6 +16,8 @@ LAYERS = [
     (nn.Conv2d(2, 2, 3, padding=1, padding_mode="circular"), (2, 5, 5)),
     (nn.Conv1d(2, 5, 4, stride=3), (2, 11)),
     (nn.Linear(7, 4), (7,)),
+    (nn.Sequential(nn.Flatten(), nn.Linear(8 * 9 * 2, 5)), (2, 9, 8)),
+    (nn.Linear(200, 90), (200,)),
 ]
 
 
@@ -62,6 +64,46 @@ def test_circular_padding_gives_the_grid_bounds():
     expected = conv_frame_bounds(layer.weight, grid=6)
     bounds = padded_frame_bounds(layer, (2, 6, 6))
     assert (bounds.lower, bounds.upper) == pytest.approx((expected.lower, expected.upper), rel=1e-9)
+
+
+def test_few_outputs_of_a_large_input_are_written_out_by_rows_some_at_a_time():
+    batches = []
+    linear = nn.Linear(30_000, 70)
+    layer = nn.Sequential(nn.Flatten(), linear)
+    layer.register_forward_pre_hook(lambda module, args: batches.append(len(args[0])))
+    bounds = padded_frame_bounds(layer, (3, 100, 100))
+    expected = linear_frame_bounds(linear.weight)
+    assert (bounds.lower, bounds.upper) == pytest.approx((expected.lower, expected.upper), rel=1e-10)
+    assert (bounds.rows, bounds.cols) == (70, 30_000)
+    assert max(batches) <= 64
+
+
+@pytest.mark.parametrize("dense_limit", [0, 1500], ids=["lanczos", "dense"])
+def test_one_size_certifies_no_other(dense_limit, monkeypatch):
+    monkeypatch.setattr(zero_padded, "_DENSE", dense_limit)
+    average = nn.Conv2d(1, 1, 3, padding=1, bias=False)
+    nn.init.constant_(average.weight, 1 / 9)
+    small, large = (padded_frame_bounds(average, (1, size, size)) for size in (8, 16))
+    assert small.upper < large.upper <= small.certificate == large.certificate == math.inf
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-9, 1e9])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_layer_is_affine_or_not_at_any_scale(scale, bias):
+    linear = seeded(nn.Linear(6, 6, bias=bias))
+    linear.weight.data *= scale
+    expected = linear_frame_bounds(linear.weight)
+    bounds = padded_frame_bounds(linear, (6,))
+    assert (bounds.lower, bounds.upper) == pytest.approx((expected.lower, expected.upper), rel=1e-3)
+    with pytest.raises(ValueError, match="expected an affine module, but Sequential is not one"):
+        padded_frame_bounds(nn.Sequential(linear, nn.ReLU()), (6,))
+
+
+def test_layers_without_a_linear_part_are_affine():
+    for bias in (False, True):
+        linear = nn.Linear(3, 3, bias=bias)
+        nn.init.zeros_(linear.weight)
+        assert padded_frame_bounds(linear, (3,)).upper == 0
 
 
 def test_a_bound_that_lanczos_does_not_settle_is_nan(monkeypatch):

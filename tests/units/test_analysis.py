@@ -85,6 +85,34 @@ def test_matched_sets_keep_the_classes_and_nothing_else(images, class_units):
     assert (matched == sets).float().mean() < 0.2
 
 
+def test_directions_are_what_their_kinds_say():
+    features = torch.rand(50, 6, generator=seeded()) * torch.tensor([5.0, 1, 1, 1, 1, 1])
+    kinds = scores_by_kind(features, 6, k=3, generator=seeded(1))
+    directions = {kind: torch.linalg.lstsq(features, kinds[kind]).solution for kind in ("uniform", "nonnegative")}
+    assert (directions["nonnegative"] > -1e-4).all()
+    assert (directions["uniform"] < -0.1).any()
+    centred = kinds["principal"] - kinds["principal"].mean(0)
+    variances = torch.linalg.svdvals(features - features.mean(0)).square()
+    assert torch.allclose(centred.T @ centred, variances.diag(), atol=1e-2)
+
+
+def test_style_is_what_the_class_does_not_tell(images):
+    for label in range(10):
+        assert images.style[images.labels == label].mean(0).abs().max() < 1e-4
+
+
+def test_every_statistic_has_the_sign_of_having_more_in_common(images, class_units):
+    alike = torch.arange(30)[:, None].expand(30, 8)  # one image, eight times
+    mixed = torch.stack([torch.randperm(len(images.labels), generator=seeded(i))[:8] for i in range(30)])
+    clear = torch.cat([torch.nn.functional.one_hot(images.labels).float(), images.style], dim=1)
+    noise = torch.randn(clear.shape, generator=seeded())
+    more, less = (
+        set_statistics(sets, class_units, images) | Profile.measure(scores, images).of_directions()
+        for sets, scores in ((alike, clear), (mixed, noise))
+    )
+    assert {name: (more[name].mean() - less[name].mean()).sign() for name in STATISTICS} == STATISTICS
+
+
 def test_every_statistic_is_measured_and_bounded(images, class_units):
     scores = scores_by_kind(class_units, 12, k=8, generator=seeded())["uniform"]
     measured = (

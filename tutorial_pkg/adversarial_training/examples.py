@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tutorial_pkg.attacks import minimum_distortion
+from tutorial_pkg.attacks.margins import evaluation_mode
 from tutorial_pkg.models import LayeredModel
 
 WALK = 10  # points evaluated at most for an example; its norm is then within a thousandth of the converged one
@@ -68,7 +69,8 @@ def make_examples(
         change = torch.randn(inputs.shape, generator=generator).to(inputs)
         stretch = math.inf
     else:
-        change = ATTACKS[source](model, inputs, labels, box)
+        with evaluation_mode(model):
+            change = ATTACKS[source](model, inputs, labels, box)
     norm = change.flatten(1).norm(dim=1).clamp_min(TINY)
     factor = (max_norm / norm).clamp_max(stretch).reshape(-1, *[1] * (inputs.ndim - 1))
     return (inputs + factor * change).clamp(*box)

@@ -3,6 +3,5 @@
 from tutorial_pkg.attacks.distortion import MinimumDistortion, minimum_distortion
 from tutorial_pkg.attacks.lbfgs import box_lbfgs
 from tutorial_pkg.attacks.noise import gaussian_noise
-from tutorial_pkg.attacks.rounding import survive_rounding
 
-__all__ = ["minimum_distortion", "MinimumDistortion", "survive_rounding", "box_lbfgs", "gaussian_noise"]
+__all__ = ["minimum_distortion", "MinimumDistortion", "box_lbfgs", "gaussian_noise"]

@@ -103,14 +103,15 @@ def walk_boundary(
         step, penalty = _direction(walk, wanted, box, newest=(k - 1) % HISTORY_SIZE)
         trial = (walk.point + walk.step_length[:, None] * step).clamp(*box)
         head_start = walk.multipliers / penalty[:, None]
-        result = nearest_rivals(model, trial, inputs.shape[1:], walk.targets, head_start, walk.rivals.shape[1])
+        result = nearest_rivals(model, trial, inputs.shape[1:], walk.targets, walk.rivals.shape[1], head_start)
         squared_norm = (trial - walk.clean).square().sum(1)
-        nearest.offer(walk, trial, squared_norm, result.margins.amin(1) > result.tie)
+        margin = result.margins.amin(1)
+        success = margin > result.tie
+        nearest.offer(walk, trial, squared_norm, success)
 
         accepted = _sufficient_decrease(walk, trial, result, wanted, penalty)
         short = (trial - walk.point).square().sum(1) <= STEP_TOLERANCE**2 * squared_norm
-        on_boundary = (result.margins.amin(1) - wanted).abs() < result.tie
-        arrived = accepted & short & on_boundary & (ahead == 0)
+        arrived = accepted & short & success & (margin < wanted + result.tie) & (ahead == 0)
         _remember(walk, trial, result, slot=k % HISTORY_SIZE)
         _move(walk, trial, result, accepted)
         if image is not None:
@@ -131,7 +132,7 @@ def _begin(model: Classifier, inputs: Tensor, targets: Tensor, start: Tensor | N
         logits = model(inputs)
     none = torch.zeros_like(logits)
     num_rivals = min(MAX_RIVALS, logits.shape[1] - 1)
-    first = nearest_rivals(model, point, inputs.shape[1:], targets, none, num_rivals)
+    first = nearest_rivals(model, point, inputs.shape[1:], targets, num_rivals=num_rivals)
     slope = first.gradients[:, 0]
     reach = -first.margins.amin(1) if start is None else ((point - clean) * slope).sum(1)
     guess = (reach / slope.square().sum(1).clamp(min=TINY)).clamp(min=0)

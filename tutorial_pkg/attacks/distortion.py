@@ -12,7 +12,16 @@ from tqdm import tqdm
 
 from tutorial_pkg.attacks.goals import WAVE, Found, Options, already_there, reach_nearest, reach_targets
 from tutorial_pkg.attacks.margins import Classifier, evaluation_mode
-from tutorial_pkg.attacks.validation import check_dtype, check_goal, check_inputs, check_logits, check_options
+from tutorial_pkg.attacks.validation import (
+    check_box,
+    check_dtype,
+    check_goal,
+    check_gradient,
+    check_inputs,
+    check_logits,
+    check_options,
+    rounded_box,
+)
 
 BYTES_AT_A_TIME = {"cpu": 64 * 2**20}  # about a processor's last cache
 BYTES_ON_ACCELERATOR = 4 * 2**30
@@ -94,8 +103,7 @@ def minimum_distortion(
 
     Returns:
         A `MinimumDistortion`. No solution is an answer, not an error: `success` False and distortion inf. An
-        example ends a hair beyond the boundary; where all logits are near zero there, as with two classes of
-        opposite logits, `survive_rounding` moves it far enough in to hold in batches of another size.
+        example ends a hair beyond the boundary, by more than rounding could undo in a batch of another size.
 
     Raises:
         ValueError: inputs outside the box, not finite, empty, or not float; neither or both of targets and
@@ -117,21 +125,21 @@ def minimum_distortion(
     Source: Szegedy et al. (2013), section 4.1; Nocedal & Wright, Numerical Optimization (2006), chapter 18.
     """
     check_options(loss, max_iter, num_search_steps, batch_size)
+    check_box(box)
     check_inputs(inputs, box)
     check_dtype(model, inputs)
     check_goal(inputs, targets, labels)
     classes = targets if targets is not None else labels
     assert classes is not None
-    options = Options((float(box[0]), float(box[1])), loss, polish, max_iter, num_search_steps)
+    options = Options(rounded_box(box, inputs.dtype), loss, polish, max_iter, num_search_steps)
     size = batch_size or _default_batch_size(inputs)
-    if targets is None:
-        size = max(1, size // WAVE)
+    logits: Classifier = lambda x: model(x.clone())  # noqa: E731 - the model's first operation may be in place
     parts = []
     bar = tqdm(total=len(inputs), disable=not progress, unit="image")
     with bar, evaluation_mode(model), torch.inference_mode(False):
         for x, wanted in zip(inputs.detach().split(size), classes.long().split(size), strict=True):
             # Clones, because tensors made in the caller's inference mode cannot take part in a backward pass.
-            parts.append(_attack(model, x.clone(), wanted.clone(), options, targeted=targets is not None))
+            parts.append(_attack(logits, x.clone(), wanted.clone(), options, size, targeted=targets is not None))
             bar.update(len(x))
     found = Found(*(torch.cat(tensors) for tensors in zip(*(vars(part).values() for part in parts), strict=True)))
     norm = torch.where(found.success, found.squared_norm.sqrt(), torch.inf)
@@ -139,19 +147,24 @@ def minimum_distortion(
     return MinimumDistortion(found.points, found.success, found.targets, rms, norm, found.c, found.num_evals)
 
 
-def _attack(model: Classifier, inputs: Tensor, classes: Tensor, options: Options, targeted: bool) -> Found:
-    """Attack one batch; inputs that are where they should be are their own solutions."""
+def _attack(
+    model: Classifier, inputs: Tensor, classes: Tensor, options: Options, num_problems: int, targeted: bool
+) -> Found:
+    """Attack one batch, `num_problems` at a time; inputs that are where they should be are their own solutions."""
     with torch.no_grad():
         logits = model(inputs)
     check_logits(logits, inputs, classes)
     predicted = logits.argmax(dim=1)
     there = predicted == classes if targeted else predicted != classes
     found = already_there(inputs, predicted)
+    check_gradient(model, inputs)
     rows = (~there).nonzero()[:, 0]
     if len(rows) and targeted:
         found.put(rows, reach_targets(model, inputs[rows], classes[rows], options))
     elif len(rows):
-        found.put(rows, reach_nearest(model, inputs[rows], classes[rows], logits[rows], options))
+        num_classes = min(WAVE, logits.shape[1] - 1)
+        for some in rows.split(max(1, num_problems // num_classes)):
+            found.put(some, reach_nearest(model, inputs[some], classes[some], logits[some], options))
     return found
 
 

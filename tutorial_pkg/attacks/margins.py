@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 Classifier = Callable[[Tensor], Tensor]
 
-# A success must hold by this share of the largest logit: the last digits of an image's logits change with the size
-# of the batch it is evaluated in and with the dtype, and a tie would change sides with them.
+# A success must hold by this share of what the margin is computed from: the last digits of an image's logits change
+# with the size of the batch it is evaluated in and with the dtype, and a tie would change sides with them.
 TIE_MARGIN = 64 * torch.finfo(torch.float32).eps
 
 
@@ -43,14 +43,25 @@ def margins(logits: Float[Tensor, "n classes"], targets: Int[Tensor, " n"]) -> F
     return (logits.gather(1, targets[:, None]) - logits).scatter(1, targets[:, None], torch.inf)
 
 
-def tie_margin(logits: Float[Tensor, "n classes"]) -> Float[Tensor, " n"]:
-    """Return the smallest margin that counts as a success, in the logits' own scale."""
-    return TIE_MARGIN * logits.abs().amax(dim=1)
+def tie_margin(
+    target: Float[Tensor, " n"],
+    margin: Float[Tensor, " n"],
+    gradient: Float[Tensor, "n pixels"],
+    points: Float[Tensor, "n pixels"],
+) -> Float[Tensor, " n"]:
+    """Return the smallest margin m = z_l − z_j that counts as a success.
+
+    It is a share of max(|z_l|, |z_j|), or of √Σᵢ (∂m/∂xᵢ · xᵢ)² where that is more. The second is what rounding every
+    pixel changes m by. It decides where the logits are zero on the boundary, as those of two opposite classes are.
+    """
+    size = torch.maximum(target.abs(), (target - margin).abs())
+    return TIE_MARGIN * torch.maximum(size, (gradient * points).norm(dim=1))
 
 
-def succeeds(logits: Float[Tensor, "n classes"], targets: Int[Tensor, " n"]) -> Bool[Tensor, " n"]:
+def succeeds(model: Classifier, inputs: Float[Tensor, "n *shape"], targets: Int[Tensor, " n"]) -> Bool[Tensor, " n"]:
     """Return whether the target wins by more than rounding could undo."""
-    return margins(logits, targets).amin(dim=1) > tie_margin(logits)
+    nearest = nearest_rivals(model, inputs.flatten(1), inputs.shape[1:], targets, num_rivals=1)
+    return nearest.margins.amin(dim=1) > nearest.tie
 
 
 def soft_margin(
@@ -77,8 +88,8 @@ def nearest_rivals(
     points: Float[Tensor, "n pixels"],
     shape: torch.Size,
     targets: Int[Tensor, " n"],
-    head_start: Float[Tensor, "n classes"],
     num_rivals: int,
+    head_start: Float[Tensor, "n classes"] | float = 0.0,
 ) -> Rivals:
     """Return the margins, and the gradients of the `num_rivals` ones smallest after subtracting `head_start`."""
     with torch.enable_grad():
@@ -86,11 +97,15 @@ def nearest_rivals(
         logits = model(leaf.reshape(-1, *shape))
         over = margins(logits, targets)
         rivals = (over.detach() - head_start).topk(num_rivals, dim=1, largest=False).indices
-        chosen = over.gather(1, rivals).sum(dim=0)
-        gradients = [
-            torch.autograd.grad(chosen[i], leaf, retain_graph=i + 1 < num_rivals)[0] for i in range(num_rivals)
-        ]
-    return Rivals(over.detach(), tie_margin(logits.detach()), rivals, torch.stack(gradients, dim=1))
+        chosen = over.gather(1, rivals)
+        each = chosen.sum(dim=0)
+        gradients = torch.stack(
+            [torch.autograd.grad(each[i], leaf, retain_graph=i + 1 < num_rivals)[0] for i in range(num_rivals)], dim=1
+        )
+    margin, nearest = chosen.detach().min(dim=1)
+    gradient = gradients[torch.arange(len(points), device=points.device), nearest]
+    target = logits.detach().gather(1, targets[:, None])[:, 0]
+    return Rivals(over.detach(), tie_margin(target, margin, gradient, points), rivals, gradients)
 
 
 @contextmanager

@@ -73,8 +73,7 @@ def search_penalty(
             curvature=1.0,
             history_size=HISTORY_SIZE,
         )
-        with torch.no_grad():
-            success = succeeds(model(points), targets)
+        success = succeeds(model, points, targets)
         best = torch.where(_column(success, inputs), points, best)
         succeeding, failing = torch.where(success, c, succeeding), torch.where(success, failing, c)
         points = torch.where(_column(succeeding > 0, inputs), best, points)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 LOSSES = ("margin", "cross_entropy")
 
 
-def check_box(box: tuple[float, float]) -> None:
+def check_box(box: tuple[float, float] | None) -> None:
     """Raise unless lower < upper."""
+    if box is None:
+        raise ValueError("expected a box (lower, upper), got None; use (-math.inf, math.inf) where there is none")
     lower, upper = box
     if not lower < upper:
         raise ValueError(f"expected a box (lower, upper) with lower < upper, got {box!r}; use (0, 1) for images")
@@ -18,7 +22,8 @@ def check_box(box: tuple[float, float]) -> None:
 def check_inputs(inputs: Tensor, box: tuple[float, float] | None) -> None:
     """Raise unless inputs are a non-empty batch of finite floats, in the box where there is one."""
     if not isinstance(inputs, Tensor) or inputs.dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"expected inputs of dtype float32 or float64, got {_kind(inputs)}; use inputs.float()")
+        advice = "inputs.float()" if isinstance(inputs, Tensor) else "torch.as_tensor(inputs)"
+        raise ValueError(f"expected inputs of dtype float32 or float64, got {_kind(inputs)}; use {advice}")
     if inputs.ndim < 2 or inputs.numel() == 0:
         raise ValueError(
             f"expected a non-empty batch of inputs [N, ...], got shape {tuple(inputs.shape)}; "
@@ -30,11 +35,18 @@ def check_inputs(inputs: Tensor, box: tuple[float, float] | None) -> None:
         return
     check_box(box)
     smallest, largest = inputs.min().item(), inputs.max().item()
-    if smallest < box[0] or largest > box[1]:
+    lower, upper = rounded_box(box, inputs.dtype)
+    if smallest < lower or largest > upper:
         raise ValueError(
             f"expected inputs in the box {list(box)}, got values in [{smallest:.4g}, {largest:.4g}]; "
             "scale the inputs (divide bytes by 255) or pass the box they live in"
         )
+
+
+def rounded_box(box: tuple[float, float], dtype: torch.dtype) -> tuple[float, float]:
+    """Return the box as the inputs' dtype has it: 0.2 is a little more in float32."""
+    lower, upper = torch.tensor(box, dtype=dtype).tolist()
+    return lower, upper
 
 
 def check_goal(inputs: Tensor, targets: Tensor | None, labels: Tensor | None) -> None:
@@ -46,7 +58,8 @@ def check_goal(inputs: Tensor, targets: Tensor | None, labels: Tensor | None) ->
         )
     name, classes = ("targets", targets) if targets is not None else ("labels", labels)
     if not isinstance(classes, Tensor) or classes.dtype not in (torch.int64, torch.int32):
-        raise ValueError(f"expected {name} as int64 class indices, got {_kind(classes)}; use {name}.long()")
+        advice = f"{name}.long()" if isinstance(classes, Tensor) else f"torch.as_tensor({name})"
+        raise ValueError(f"expected {name} as int64 class indices, got {_kind(classes)}; use {advice}")
     if classes.shape != inputs.shape[:1]:
         raise ValueError(f"expected {name} of shape ({len(inputs)},), one class an input, got {tuple(classes.shape)}")
 
@@ -70,6 +83,11 @@ def check_logits(logits: object, inputs: Tensor, classes: Tensor) -> None:
             f"expected the model to return logits of shape ({len(inputs)}, K) with K >= 2, got {shape}; "
             "wrap it so that it returns one row of class scores an input"
         )
+    if logits.dtype != inputs.dtype:
+        raise ValueError(
+            f"expected logits of the inputs' dtype {inputs.dtype}, got {logits.dtype}; wrap the model so that it "
+            "converts them, and leave autocast out: its rounding is larger than what an attack measures"
+        )
     if not torch.isfinite(logits).all():
         raise ValueError("expected finite logits, the model returned NaN or infinity; check its weights and inputs")
     num_classes = logits.shape[1]
@@ -78,6 +96,19 @@ def check_logits(logits: object, inputs: Tensor, classes: Tensor) -> None:
             f"expected class indices in 0..{num_classes - 1}, got {classes.min().item()}..{classes.max().item()}; "
             "the model decides how many classes there are"
         )
+
+
+def check_gradient(model: Callable[[Tensor], Tensor], inputs: Tensor) -> None:
+    """Raise unless the logits of one input have a gradient in it."""
+    with torch.enable_grad():
+        leaf = inputs[:1].detach().clone().requires_grad_(True)
+        logits = model(leaf)
+        if logits.requires_grad and torch.autograd.grad(logits.sum(), leaf, allow_unused=True)[0] is not None:
+            return
+    raise ValueError(
+        "expected logits with a gradient in the inputs, and they have none; leave no_grad, detach, rounding and NumPy "
+        "out of the model"
+    )
 
 
 def check_options(loss: str, max_iter: int | None, num_search_steps: int, batch_size: int | None) -> None:

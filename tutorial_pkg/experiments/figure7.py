@@ -136,8 +136,8 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             ]
             for record in records
         ],
-        caption="**Accuracy on distorted digits**, of those that the model gets right unaltered. The paper gives one number for the noise and does not say "
-        "for which model or whether pixels were clipped.",
+        caption="**Accuracy on distorted digits**, of those that the model gets right unaltered. The paper gives one "
+        "number for the noise and does not say for which model or whether pixels were clipped.",
     )
 
 

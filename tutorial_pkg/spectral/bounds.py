@@ -15,7 +15,8 @@ class FrameBounds:
         rows, cols: size of one block of W (all of W for a linear layer).
         grid: reduced frequencies an axis on which a convolution was read; () for an operator that has none.
         certificate: a proven upper bound of ‖W‖ on maps of *every* size, zero-padded ones included; `inf` where
-            the grid is too coarse to prove one. It is `upper` where no grid is involved.
+            the grid is too coarse to prove one, and from `padded_frame_bounds`, which sees one size only. It is
+            `upper` for a fully connected layer.
         supremum, infimum: λ₊ and λ₋ searched over continuous frequencies, where asked for. Both are attained, so
             the true supremum lies in [supremum, certificate], and the true infimum in [0, infimum].
 

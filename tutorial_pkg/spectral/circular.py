@@ -78,6 +78,8 @@ def conv_frame_bounds(
     # An axis of degree 0 does not appear in A(ω): one frequency stands for all.
     frequencies = half_grid(tuple(m if d else 1 for m, d in zip(sizes, degree, strict=True)), weight.device)
     found = extreme_singular_values(_symbol_batches(parts, frequencies, steps, spacing))
+    # A grid too coarse to prove anything can show λ₊ = 0 of a layer that is not zero.
+    factor = riesz_factor(degree, sizes) if weight.any() else 1.0
     infimum = supremum = None
     if refine:
         low, high = refine_bounds(parts, frequencies, stride=steps, dilation=spacing)
@@ -88,7 +90,7 @@ def conv_frame_bounds(
         rows=len(parts[0]),
         cols=weight.shape[1] * math.prod(steps),
         grid=sizes,
-        certificate=found.largest * riesz_factor(degree, sizes),
+        certificate=found.largest * factor if factor < math.inf else math.inf,
         supremum=supremum,
         infimum=infimum,
     )

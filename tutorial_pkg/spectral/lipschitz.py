@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 from jaxtyping import Float
@@ -15,6 +16,7 @@ from tutorial_pkg.spectral.checks import checked_axes
 from tutorial_pkg.spectral.network import Convolution, evaluation_mode, layer_frame_bounds
 
 _MaxPooling = nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d
+_TYPES = (LayeredModel, nn.Sequential, nn.Linear, *get_args(Convolution), *get_args(_MaxPooling))
 _CONSTANTS: Mapping[type[nn.Module], float] = {
     nn.Identity: 1.0,
     nn.Flatten: 1.0,
@@ -48,7 +50,8 @@ def lipschitz_bound(module: nn.Module, *, grid: int = 32) -> float:
     """Return a Lipschitz constant of a chain of layers: the product of the layers' own (section 4.3).
 
     ‖φ(x) − φ(x')‖ ≤ Π L_k ‖x − x'‖, with L_k = λ₊(W_k) for a fully connected layer, the certificate of λ₊ for a
-    convolution (valid for zero padding and any map), 1 for ReLU, 1/4 for the logistic sigmoid.
+    convolution (valid for zero padding and any map), 1 for ReLU, 1/4 for the logistic sigmoid. Circular padding is
+    covered where it makes the layer a circular convolution; elsewhere it repeats pixels, and the gain can be larger.
 
     Departs from the paper, which calls max pooling contractive: that holds where windows do not overlap. A pixel
     seen by p windows can be the largest in all of them, and the constant is √p; AlexNet's 3×3 windows two pixels
@@ -59,7 +62,8 @@ def lipschitz_bound(module: nn.Module, *, grid: int = 32) -> float:
         grid: frequencies an axis on which convolutions are read.
 
     Raises:
-        ValueError: it contains a module of another type, whose constant is not known.
+        ValueError: it contains a module whose constant is not known: one of another type, a subclass with a
+            `forward` of its own, or a convolution that pads circularly but not by δ(k − 1) in all at stride 1.
 
     Example:
         >>> lipschitz_bound(nn.Sequential(nn.Linear(3, 3), nn.Sigmoid())) < 0.5
@@ -67,21 +71,22 @@ def lipschitz_bound(module: nn.Module, *, grid: int = 32) -> float:
         >>> lipschitz_bound(nn.MaxPool2d(3, stride=2))
         2.0
     """
-    if isinstance(module, LayeredModel):
+    known = _computes_as_its_type(module)
+    if known and isinstance(module, LayeredModel):
         return math.prod(lipschitz_bound(layer, grid=grid) for layer in module.layers.values())
-    if isinstance(module, nn.Sequential):
+    if known and isinstance(module, nn.Sequential):
         return math.prod(lipschitz_bound(layer, grid=grid) for layer in module)
-    if isinstance(module, nn.Linear) or (
-        isinstance(module, Convolution) and module.padding_mode in ("zeros", "circular")
-    ):
+    if known and (isinstance(module, nn.Linear) or (isinstance(module, Convolution) and _padding_is_covered(module))):
         return layer_frame_bounds(module, grid).certificate
-    if isinstance(module, _MaxPooling) and module.dilation == 1:
+    if known and isinstance(module, _MaxPooling) and module.dilation == 1:
         return math.sqrt(_windows_per_pixel(module))
     if type(module) in _CONSTANTS:
         return _CONSTANTS[type(module)]
     raise ValueError(
         f"module: no Lipschitz constant is known for {type(module).__name__} ({module}); expected a LayeredModel or "
-        f"nn.Sequential of convolutions, linear layers, max pooling, {', '.join(t.__name__ for t in _CONSTANTS)}"
+        "nn.Sequential of convolutions (padded with zeros, or circularly with padding='same' and stride 1), linear "
+        f"layers, max pooling, {', '.join(t.__name__ for t in _CONSTANTS)}, none with a forward of its own; bound this "
+        "layer by hand and the others here, and multiply"
     )
 
 
@@ -137,6 +142,25 @@ def layer_gains(
         bound *= layer_bound
         rows.append(LayerGain(name, observed.mean().item(), observed.max().item(), bound, layer_bound))
     return rows
+
+
+def _computes_as_its_type(module: nn.Module) -> bool:
+    """Say whether a module is of a type known here and, where it is a subclass, leaves that type's forward alone."""
+    names = ("forward", "_conv_forward")
+    return any(
+        isinstance(module, kind)
+        and all(getattr(type(module), name, None) is getattr(kind, name, None) for name in names)
+        for kind in _TYPES
+    )
+
+
+def _padding_is_covered(conv: Convolution) -> bool:
+    """Say whether the certificate bounds a convolution as it pads: with zeros, or as on a circular map."""
+    same = tuple(d * (k - 1) for k, d in zip(conv.kernel_size, conv.dilation, strict=True))
+    padding = {"same": same, "valid": (0,) * len(same)}
+    total = padding[conv.padding] if isinstance(conv.padding, str) else tuple(2 * p for p in conv.padding)
+    circular = conv.padding_mode == "circular" and total == same and all(step == 1 for step in conv.stride)
+    return circular or conv.padding_mode == "zeros"
 
 
 def _windows_per_pixel(pooling: _MaxPooling) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from tutorial_pkg.spectral.checks import checked_axes
 from tutorial_pkg.spectral.linear import linear_frame_bounds
 
 _DENSE = 1500
+_CHUNK = 64
 
 
 def padded_frame_bounds(layer: nn.Module, input_shape: tuple[int, ...], *, max_iter: int = 300) -> FrameBounds:
@@ -23,8 +25,9 @@ def padded_frame_bounds(layer: nn.Module, input_shape: tuple[int, ...], *, max_i
 
     Section 4.3 treats a convolution as if its maps were circular. A real layer pads with zeros, is not diagonal
     in frequency, and keeps neither bound: λ₊ is at most the supremum over continuous frequencies, while λ₋ may
-    lie on either side. A small operator is written out and decomposed. A larger one is only ever applied, it
-    and, through autograd, its adjoint, and Lanczos (ARPACK) finds the ends of its Gram operator's spectrum.
+    lie on either side. An operator with few inputs or few outputs is written out and decomposed, by columns or,
+    through the adjoint, by rows. A larger one is only ever applied, it and, through autograd, its adjoint,
+    and Lanczos (ARPACK) finds the ends of its Gram operator's spectrum.
 
     Args:
         layer: any affine module, such as `nn.Conv2d` with its padding and bias; a copy is used, in float64.
@@ -32,8 +35,9 @@ def padded_frame_bounds(layer: nn.Module, input_shape: tuple[int, ...], *, max_i
         max_iter: restarts that Lanczos may use for each bound.
 
     Returns:
-        `FrameBounds` of the linear part, without a grid. For a large operator λ₋ comes from a Gram operator and
-        is good to about 1e-8·λ₊; a bound that Lanczos did not settle is NaN.
+        `FrameBounds` of the linear part, without a grid and of this size only: larger maps can exceed λ₊, so that
+        `certificate` is `inf` (`conv_frame_bounds` proves one). For a large operator λ₋ comes from a Gram operator
+        and is good to about 1e-8·λ₊; a bound that Lanczos did not settle is NaN.
 
     Raises:
         ValueError: the layer cannot take that shape, or is not affine.
@@ -49,20 +53,14 @@ def padded_frame_bounds(layer: nn.Module, input_shape: tuple[int, ...], *, max_i
     zero, offset = _probe(layer, shape)
     rows, cols = offset.numel(), zero.numel()
     if min(rows, cols) <= _DENSE:
-        images = layer(torch.eye(cols, dtype=torch.float64, device=zero.device).reshape(cols, *shape))
-        dense = linear_frame_bounds((images - offset).reshape(cols, rows).T)
-        return FrameBounds(dense.lower, dense.upper, rows, cols, grid=(), certificate=dense.upper)
+        dense = linear_frame_bounds(_written_out(layer, zero, offset))
+        return FrameBounds(dense.lower, dense.upper, rows, cols, grid=(), certificate=math.inf)
 
-    origin = torch.zeros_like(zero, requires_grad=True)
-    with torch.enable_grad():
-        output = layer(origin)
+    adjoint = _adjoint(layer, zero)
 
     def apply(x: Tensor) -> Tensor:
         with torch.no_grad():
             return layer(x.reshape(zero.shape)) - offset
-
-    def adjoint(y: Tensor) -> Tensor:
-        return torch.autograd.grad(output, origin, y.reshape(offset.shape), retain_graph=True)[0]
 
     def gram(x: np.ndarray) -> np.ndarray:
         vector = torch.from_numpy(x).to(zero)
@@ -71,7 +69,27 @@ def padded_frame_bounds(layer: nn.Module, input_shape: tuple[int, ...], *, max_i
 
     operator = LinearOperator((min(rows, cols),) * 2, matvec=gram, dtype=np.float64)
     lower, upper = (_end(operator, which, max_iter) for which in ("SA", "LA"))
-    return FrameBounds(lower, upper, rows, cols, grid=(), certificate=upper)
+    return FrameBounds(lower, upper, rows, cols, grid=(), certificate=math.inf)
+
+
+def _written_out(
+    layer: nn.Module, zero: Float[Tensor, "1 *shape"], offset: Float[Tensor, "1 *out"]
+) -> Float[Tensor, "rows cols"]:
+    """Return the matrix of the linear part, from whichever are fewer, its columns or its rows, some at a time."""
+    rows, cols = offset.numel(), zero.numel()
+    basis = torch.eye(min(rows, cols), dtype=torch.float64, device=zero.device).split(_CHUNK)
+    if rows < cols:
+        return torch.cat([_adjoint(layer, zero.repeat(len(y), *[1] * (zero.ndim - 1)))(y).flatten(1) for y in basis])
+    with torch.no_grad():
+        return torch.cat([(layer(x.reshape(-1, *zero.shape[1:])) - offset).flatten(1) for x in basis]).T
+
+
+def _adjoint(layer: nn.Module, zeros: Float[Tensor, "batch *shape"]) -> Callable[[Tensor], Tensor]:
+    """Return the adjoint of the linear part, one image each for as many vectors as there are `zeros`."""
+    origin = zeros.clone().requires_grad_()
+    with torch.enable_grad():
+        output = layer(origin)
+    return lambda y: torch.autograd.grad(output, origin, y.reshape(output.shape), retain_graph=True)[0]
 
 
 def _probe(layer: nn.Module, shape: tuple[int, ...]) -> tuple[Float[Tensor, "1 *shape"], Float[Tensor, "1 *out"]]:
@@ -81,13 +99,17 @@ def _probe(layer: nn.Module, shape: tuple[int, ...]) -> tuple[Float[Tensor, "1 *
     some = torch.randn(zero.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(zero)
     with torch.no_grad():
         try:
-            offset, once, back = layer(zero), layer(some), layer(-2 * some)
+            offset = layer(zero)
+            # An activation would not show beside a large bias, so the input grows until the linear part is larger.
+            ratio = 10 * float(offset.norm() / (layer(some) - offset).norm())
+            some = some * max(1.0, ratio) if math.isfinite(ratio) else some
+            once, back = layer(some) - offset, layer(-2 * some) - offset
         except RuntimeError as error:
             raise ValueError(
                 f"input_shape: the layer takes no input of shape {shape}: {error}; give the shape of one input, "
                 "without the batch dimension"
             ) from error
-    if not torch.allclose(back - offset, -2 * (once - offset), rtol=1e-8, atol=1e-8):
+    if not (back + 2 * once).norm() <= 1e-8 * once.norm():
         raise ValueError(
             f"layer: expected an affine module, but {type(layer).__name__} is not one; pass the convolution or "
             "linear layer alone, without its activation"

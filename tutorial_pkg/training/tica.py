@@ -107,8 +107,8 @@ def train_tica(
     """Train the filters of every stage in turn, from the pixels up, on the training images without their labels.
 
     A stage sees what the stages below it make of the images, and these no longer change. The layer "logits" is
-    left as it was made: `fit_classifier` fits it. The same arguments give the same weights on the same machine,
-    and the global random state is left as it was.
+    left as it was made; `fit_linear_probe` fits a classifier to the features below it. The same arguments give the same
+    weights on the same machine, and the global random state is left as it was.
 
     Args:
         recipe: the network and the schedule.
