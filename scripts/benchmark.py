@@ -51,6 +51,7 @@ def main() -> None:
     """Run what the command line asks for."""
     args = parse_arguments()
     torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)  # weights of black pixels shrink below 1e-38, where some processors crawl
     data = load_digits() if args.data == "digits" else load_mnist(args.data_root)
     model = train(build_model(args.model), data.train_inputs, data.train_labels).to(args.device).eval()
     if args.memory:

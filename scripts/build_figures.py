@@ -42,6 +42,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     args = parse_arguments(arguments)
+    torch.set_flush_denormal(True)  # weights of black pixels shrink below 1e-38, where some processors crawl
     experiments = select(args.only)
     if args.list:
         for experiment in experiments:
