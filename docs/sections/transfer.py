@@ -232,7 +232,7 @@ for source, target in permutations(names, 2):
 
 # %% alt="Three panels, one a target model, with two rising lines each, one a source model" caption="Error of the model above each panel against the distortion that all perturbations are stretched to, on the 8×8 digits."
 stddevs = (0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2)
-size = {"figsize": (6.4, 2.6), "layout": "constrained"}
+size = {"figsize": (6.4, 2.9), "layout": "constrained"}
 figure, axes = plt.subplots(1, len(names), sharey=True, **size)
 for color, (source, adv) in enumerate(adv_inputs.items()):
     stretched = {str(s): amplify(inputs, adv, stddev=s) for s in stddevs}
@@ -245,8 +245,11 @@ for color, (source, adv) in enumerate(adv_inputs.items()):
 for axis, target in zip(axes, names, strict=True):
     axis.set_title(f"on {target}", fontsize=10, fontweight="normal")
     axis.set_xlabel("distortion")
-    axis.legend(title="made for", fontsize=8, title_fontsize=8)
 axes[0].set_ylabel("error, %")
+lines = {line.get_label(): line for axis in axes for line in axis.lines}
+labels_below = [f"made for {name}" for name in lines]
+below = {"loc": "outside lower center", "ncols": 3, "fontsize": 9}
+figure.legend(lines.values(), labels_below, **below)
 plt.show()
 
 # %% [markdown]
