@@ -41,7 +41,8 @@ class MinimumDistortion:
         c: the weight on ‖r‖² beside the loss. Where it was searched, the largest one found to succeed, whether or not
             r was polished since; else the one whose minimiser is on the boundary, 1 / (4·Σλ) of the multipliers λ
             there, because either loss has slope ½ at a tie. inf where r = 0, nan where the attack failed.
-        num_evals: points at which the model was evaluated for the input.
+        num_evals: points of its search at which the model was evaluated for the input; not counted are the input itself
+            and, untargeted with more than ten classes, the probes that put these in order.
     """
 
     adv_inputs: Float[Tensor, "batch *shape"]
@@ -90,7 +91,8 @@ def minimum_distortion(
         model: returns logits `[N, K]`; evaluated in eval mode.
         inputs: x, float32 or float64 `[N, ...]`, in the box.
         targets: l, `[N]`: the class to reach. One that is predicted already needs no change: r = 0.
-        labels: the class to leave for the nearest other one, `[N]`; give this or `targets`.
+        labels: the class to leave for the nearest other one, `[N]`; give this or `targets`. With more than ten classes
+            those that seem nearest are tried first, and not all of them.
         box: lower and upper bound of every pixel; may be infinite.
         loss: "margin" or "cross_entropy".
         polish: whether to end on the boundary itself.
