@@ -12,8 +12,6 @@ is measured. Without H, projecting onto the linearised boundary again and again,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -21,6 +19,7 @@ from torch import Tensor
 from tutorial_pkg.attacks.active_set import solve_multipliers
 from tutorial_pkg.attacks.margins import Classifier, Rivals, margins, nearest_rivals
 from tutorial_pkg.attacks.quasi_newton import inverse_hessian_coefficients
+from tutorial_pkg.attacks.walk import Nearest, Walk
 
 HISTORY_SIZE = 6
 MAX_RIVALS = 9  # constraints linearised at a time; every class of a ten-class problem
@@ -31,48 +30,6 @@ SHORTEST_STEP = 1e-3
 STEP_TOLERANCE = 3e-3  # a step this small beside r ends the walk; what is lost in ‖r‖ is of second order in it
 PRUNE_SLACK = 0.5  # a target is given up when it has only been reached, and is expected, this share beyond the best
 TINY = 1e-20
-
-
-@dataclass
-class Walk:
-    """The problems that are still running, one row each."""
-
-    row: Int[Tensor, " n"]
-    clean: Float[Tensor, "n pixels"]
-    targets: Int[Tensor, " n"]
-    gap: Float[Tensor, " n"]  # what the clean image lacks of the target
-    point: Float[Tensor, "n pixels"]
-    margins: Float[Tensor, "n classes"]
-    tie: Float[Tensor, " n"]
-    rivals: Int[Tensor, "n rivals"]
-    gradients: Float[Tensor, "n rivals pixels"]
-    multipliers: Float[Tensor, "n classes"]
-    step_length: Float[Tensor, " n"]
-    vectors: Float[Tensor, "n rows pixels"]  # s₁ … s_M, w₁ … w_M, r, ∇m₁ … ∇m_k
-
-    def select(self, keep: Bool[Tensor, " n"]) -> Walk:
-        """Return the rows of `keep` only."""
-        return replace(self, **{f.name: getattr(self, f.name)[keep] for f in fields(self)})
-
-
-@dataclass
-class Nearest:
-    """The nearest successful point seen so far of every problem; the clean image and infinity where there is none."""
-
-    points: Float[Tensor, "batch pixels"]
-    squared_norm: Float[Tensor, " batch"]
-    multiplier: Float[Tensor, " batch"]
-    num_evals: Int[Tensor, " batch"]
-    settled: Bool[Tensor, " batch"]  # arrived, or given up for a nearer row; neither halted nor cut short
-
-    def offer(self, walk: Walk, points: Tensor, squared_norm: Tensor, success: Tensor) -> None:
-        """Keep the points that succeed and are nearer than what is known."""
-        better = success & (squared_norm < self.squared_norm[walk.row])
-        rows = walk.row[better]
-        self.points[rows] = points[better]
-        self.squared_norm[rows] = squared_norm[better]
-        self.multiplier[rows] = walk.multipliers.sum(1)[better]
-        self.num_evals[walk.row] += 1
 
 
 def walk_boundary(
@@ -103,7 +60,8 @@ def walk_boundary(
         step, penalty = _direction(walk, wanted, box, newest=(k - 1) % HISTORY_SIZE)
         trial = (walk.point + walk.step_length[:, None] * step).clamp(*box)
         head_start = walk.multipliers / penalty[:, None]
-        result = nearest_rivals(model, trial, inputs.shape[1:], walk.targets, walk.rivals.shape[1], head_start)
+        shape, room = inputs.shape[1:], walk.trial_gradients
+        result = nearest_rivals(model, trial, shape, walk.targets, room.shape[1], head_start, out=room)
         squared_norm = (trial - walk.clean).square().sum(1)
         margin = result.margins.amin(1)
         success = margin > result.tie
@@ -119,7 +77,7 @@ def walk_boundary(
         nearest.settled[walk.row] = arrived
         done = arrived | (walk.step_length < SHORTEST_STEP)
         if done.any():
-            walk = walk.select(~done)
+            walk = walk.drop(done)
         if len(walk.row) == 0:
             break
     return nearest
@@ -132,7 +90,8 @@ def _begin(model: Classifier, inputs: Tensor, targets: Tensor, start: Tensor | N
         logits = model(inputs)
     none = torch.zeros_like(logits)
     num_rivals = min(MAX_RIVALS, logits.shape[1] - 1)
-    first = nearest_rivals(model, point, inputs.shape[1:], targets, num_rivals=num_rivals)
+    vectors = clean.new_zeros(len(clean), 2 * HISTORY_SIZE + 1 + num_rivals, clean.shape[1])
+    first = nearest_rivals(model, point, inputs.shape[1:], targets, num_rivals, out=vectors[:, -num_rivals:])
     slope = first.gradients[:, 0]
     reach = -first.margins.amin(1) if start is None else ((point - clean) * slope).sum(1)
     guess = (reach / slope.square().sum(1).clamp(min=TINY)).clamp(min=0)
@@ -145,10 +104,10 @@ def _begin(model: Classifier, inputs: Tensor, targets: Tensor, start: Tensor | N
         margins=first.margins,
         tie=first.tie,
         rivals=first.rivals,
-        gradients=first.gradients,
         multipliers=none.scatter(1, first.rivals[:, :1], guess[:, None]),
         step_length=torch.ones_like(guess),
-        vectors=clean.new_zeros(len(clean), 2 * HISTORY_SIZE + 1 + num_rivals, clean.shape[1]),
+        vectors=vectors,
+        scratch=torch.empty_like(vectors),
     )
     unknown, infinite = torch.full_like(guess, torch.nan), torch.full_like(guess, torch.inf)
     return walk, Nearest(clean.clone(), infinite, unknown, torch.ones_like(targets), torch.zeros_like(guess).bool())
@@ -169,10 +128,9 @@ def _direction(
     """Return the step p and the merit's penalty weight ρ, and put the new multipliers into `walk`."""
     pairs = 2 * HISTORY_SIZE
     walk.vectors[:, pairs] = walk.point - walk.clean
-    walk.vectors[:, pairs + 1 :] = walk.gradients
     downhill = _combine(walk.multipliers, walk.rivals, walk.gradients) - walk.vectors[:, pairs]
     held = ((walk.point <= box[0]) & (downhill < 0)) | ((walk.point >= box[1]) & (downhill > 0))
-    free = walk.vectors * (~held).to(walk.vectors.dtype)[:, None]
+    free = torch.mul(walk.vectors, (~held).to(walk.vectors.dtype)[:, None], out=walk.scratch)
     gram = free @ free.transpose(1, 2)
     one = torch.ones_like(wanted)
     measured = inverse_hessian_coefficients(gram, HISTORY_SIZE, newest, one, -walk.multipliers.sum(1), one)
@@ -229,7 +187,8 @@ def _move(walk: Walk, trial: Tensor, result: Rivals, accepted: Tensor) -> None:
     walk.margins = torch.where(column, result.margins, walk.margins)
     walk.tie = torch.where(accepted, result.tie, walk.tie)
     walk.rivals = torch.where(column, result.rivals, walk.rivals)
-    walk.gradients = torch.where(column[:, :, None], result.gradients, walk.gradients)
+    result.gradients[~accepted] = walk.gradients[~accepted]
+    walk.gradients.copy_(result.gradients)
     longer = (STEP_GROWTH * walk.step_length).clamp(max=1)
     walk.step_length = torch.where(accepted, longer, walk.step_length / 2)
 

@@ -42,7 +42,7 @@ class MinimumDistortion:
             r was polished since; else the one whose minimiser is on the boundary, 1 / (4·Σλ) of the multipliers λ
             there, because either loss has slope ½ at a tie. inf where r = 0, nan where the attack failed.
         num_evals: points of its search at which the model was evaluated for the input; not counted are the input itself
-            and, untargeted with more than ten classes, the probes that put these in order.
+            and, untargeted with more than ten classes, the passes that put these in order.
     """
 
     adv_inputs: Float[Tensor, "batch *shape"]

@@ -11,7 +11,6 @@ one, the walk was only slow, and goes on.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from tutorial_pkg.attacks.boundary import walk_boundary
+from tutorial_pkg.attacks.class_order import by_expected_distance
 from tutorial_pkg.attacks.margins import Classifier, margins, succeeds
 from tutorial_pkg.attacks.penalty_search import search_penalty
 
@@ -29,8 +29,6 @@ PATIENCE = 30  # steps of a walk, after which a problem that has not arrived get
 SHORTEST_PULL = 0.75  # of the ray to a point found by the search, which is never that far inside
 NUM_PULLS = 12
 WAVE = 9  # targets of one image tried together in an untargeted attack
-NUM_PROBES = 16  # random directions along which the logits' slopes are estimated
-PROBE_STEP = 1e-2  # their length, as a share of the inputs'
 
 
 @dataclass(frozen=True)
@@ -176,54 +174,37 @@ def reach_nearest(model: Classifier, inputs: Tensor, labels: Tensor, logits: Ten
     """Return the nearest points of any other class, of inputs that are classified as labelled.
 
     The classes are tried nine at a time, and the nine compete; with ten classes or fewer all are tried. With more,
-    those whose boundary a linear model puts nearest come first, and an image that has an example, and for which nine
-    brought nothing nearer, tries no further ones.
+    those whose boundary a linear model puts nearest come first, and an image tries further ones while it has no
+    example, or found its nearest one in the second half of those tried.
     """
-    others = _by_expected_distance(model, inputs, labels, logits, options.box)
+    over = margins(logits, labels)
+    all_at_once = over.shape[1] - 1 <= WAVE
+    others = (
+        over.argsort(dim=1)[:, :-1] if all_at_once else by_expected_distance(model, inputs, labels, over, options.box)
+    )
     best: Found | None = None
     running = torch.arange(len(inputs), device=inputs.device)
-    for wave in others.split(WAVE, dim=1):
+    rank = torch.zeros_like(running)
+    for start in range(0, others.shape[1], WAVE):
+        wave = others[running, start : start + WAVE]
         num = wave.shape[1]
         copies = running.repeat_interleave(num)
         image = torch.arange(len(running), device=inputs.device).repeat_interleave(num)
-        tried = reach_targets(model, inputs[copies], wave[running].flatten(), options, image)
+        tried = reach_targets(model, inputs[copies], wave.flatten(), options, image)
         first = torch.where(tried.success, tried.squared_norm, torch.inf).reshape(-1, num).argmin(dim=1)
         nearest = tried.rows(first + num * torch.arange(len(running), device=inputs.device))
         nearest.num_evals.copy_(tried.num_evals.reshape(-1, num).sum(dim=1))
         if best is None:
-            best = nearest
-            continue
-        merged = _nearer(nearest, best.rows(running))
-        go_on = (merged.squared_norm < best.squared_norm[running]) | ~merged.success
-        best.put(running, merged)
-        running = running[go_on]
+            best, rank = nearest, first
+        else:
+            nearer = nearest.squared_norm < best.squared_norm[running]
+            rank[running] = torch.where(nearer, start + first, rank[running])
+            best.put(running, _nearer(nearest, best.rows(running)))
+        running = (~best.success | (2 * rank >= start + num)).nonzero()[:, 0]
         if len(running) == 0:
             break
     assert best is not None
     return best
-
-
-def _by_expected_distance(
-    model: Classifier, inputs: Tensor, labels: Tensor, logits: Tensor, box: tuple[float, float]
-) -> Int[Tensor, "n others"]:
-    """Return all classes but the label, those first whose boundary a linear model expects to be nearest.
-
-    That is at m_j / ‖∇m_j‖. With thousands of classes the gradients would cost more than the attack; their lengths are
-    estimated from the margins' changes along `NUM_PROBES` random directions u: E(∇m·u)² = ‖∇m‖².
-    """
-    over = margins(logits, labels)
-    if logits.shape[1] <= WAVE + 1:  # all are tried, in whatever order
-        return over.argsort(dim=1)[:, :-1]
-    generator = torch.Generator().manual_seed(0)
-    squared_slope = torch.zeros_like(over)
-    size = inputs.flatten(1).norm(dim=1) / math.sqrt(inputs[0].numel())
-    step = PROBE_STEP * torch.where(size > 0, size, 1.0)
-    with torch.no_grad():
-        for _ in range(NUM_PROBES):
-            probe = torch.randn(inputs.shape[1:], generator=generator).to(inputs)
-            moved = (inputs + step.reshape(-1, *[1] * probe.ndim) * probe).clamp(*box)
-            squared_slope += (margins(model(moved), labels) - over).nan_to_num().square()
-    return (over / squared_slope.sqrt().clamp(min=1e-12)).argsort(dim=1)[:, :-1]
 
 
 def _nearer(one: Found, other: Found) -> Found:

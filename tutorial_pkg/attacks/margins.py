@@ -90,8 +90,13 @@ def nearest_rivals(
     targets: Int[Tensor, " n"],
     num_rivals: int,
     head_start: Float[Tensor, "n classes"] | float = 0.0,
+    out: Float[Tensor, "n {num_rivals} pixels"] | None = None,
 ) -> Rivals:
-    """Return the margins, and the gradients of the `num_rivals` ones smallest after subtracting `head_start`."""
+    """Return the margins, and the gradients of the `num_rivals` ones smallest after subtracting `head_start`.
+
+    The gradients are written to `out`, if it is given.
+    """
+    gradients = points.new_empty(len(points), num_rivals, points.shape[1]) if out is None else out
     with torch.enable_grad():
         leaf = points.detach().requires_grad_(True)
         logits = model(leaf.reshape(-1, *shape))
@@ -99,9 +104,8 @@ def nearest_rivals(
         rivals = (over.detach() - head_start).topk(num_rivals, dim=1, largest=False).indices
         chosen = over.gather(1, rivals)
         each = chosen.sum(dim=0)
-        gradients = torch.stack(
-            [torch.autograd.grad(each[i], leaf, retain_graph=i + 1 < num_rivals)[0] for i in range(num_rivals)], dim=1
-        )
+        for i in range(num_rivals):
+            (gradients[:, i],) = torch.autograd.grad(each[i], leaf, retain_graph=i + 1 < num_rivals)
     margin, nearest = chosen.detach().min(dim=1)
     gradient = gradients[torch.arange(len(points), device=points.device), nearest]
     target = logits.detach().gather(1, targets[:, None])[:, 0]

@@ -1,0 +1,71 @@
+"""The state of the walks along the boundary, many problems at once.
+
+The large arrays are allocated once and used again in every step. Fresh memory is not free: the operating system finds
+and clears each page of it, which on a small network is a good part of the work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+@dataclass
+class Walk:
+    """The problems that are still running, one row each."""
+
+    row: Int[Tensor, " n"]
+    clean: Float[Tensor, "n pixels"]
+    targets: Int[Tensor, " n"]
+    gap: Float[Tensor, " n"]  # what the clean image lacks of the target
+    point: Float[Tensor, "n pixels"]
+    margins: Float[Tensor, "n classes"]
+    tie: Float[Tensor, " n"]
+    rivals: Int[Tensor, "n rivals"]
+    multipliers: Float[Tensor, "n classes"]
+    step_length: Float[Tensor, " n"]
+    vectors: Float[Tensor, "n rows pixels"]  # s₁ … s_M, w₁ … w_M, r, ∇m₁ … ∇m_k
+    scratch: Float[Tensor, "n rows pixels"]  # the vectors on the free pixels, then the trial's gradients
+
+    @property
+    def gradients(self) -> Float[Tensor, "n rivals pixels"]:
+        """The rows ∇m_j, in the order of `rivals`."""
+        return self.vectors[:, -self.rivals.shape[1] :]
+
+    @property
+    def trial_gradients(self) -> Float[Tensor, "n rivals pixels"]:
+        """Room for those of a trial point."""
+        return self.scratch[:, -self.rivals.shape[1] :]
+
+    def drop(self, done: Bool[Tensor, " n"]) -> Walk:
+        """Return the walk without these rows. The last rows take their places, so that few `vectors` are moved."""
+        count = int((~done).sum())
+        holes, last = done[:count].nonzero()[:, 0], (~done[count:]).nonzero()[:, 0] + count
+        order = torch.arange(count, device=done.device).index_put((holes,), last)
+        self.vectors[holes] = self.vectors[last]
+        large = {"vectors": self.vectors[:count], "scratch": self.scratch[:count]}
+        others = {f.name: getattr(self, f.name)[order] for f in fields(self) if f.name not in large}
+        return replace(self, **others, **large)
+
+
+@dataclass
+class Nearest:
+    """The nearest successful point seen so far of every problem; the clean image and infinity where there is none."""
+
+    points: Float[Tensor, "batch pixels"]
+    squared_norm: Float[Tensor, " batch"]
+    multiplier: Float[Tensor, " batch"]
+    num_evals: Int[Tensor, " batch"]
+    settled: Bool[Tensor, " batch"]  # arrived, or given up for a nearer row; neither halted nor cut short
+
+    def offer(self, walk: Walk, points: Tensor, squared_norm: Tensor, success: Tensor) -> None:
+        """Keep the points that succeed and are nearer than what is known."""
+        better = success & (squared_norm < self.squared_norm[walk.row])
+        rows = walk.row[better]
+        self.points[rows] = points[better]
+        self.squared_norm[rows] = squared_norm[better]
+        self.multiplier[rows] = walk.multipliers.sum(1)[better]
+        self.num_evals[walk.row] += 1
