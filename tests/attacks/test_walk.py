@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tutorial_pkg.attacks.running import without
 from tutorial_pkg.attacks.walk import Walk
 
 RIVALS = 2
@@ -34,7 +35,7 @@ def walk_of(count: int) -> Walk:
 def test_problems_that_stay_keep_all_that_is_theirs(done: list[int]) -> None:
     mask = torch.zeros(7, dtype=torch.bool)
     mask[done] = True
-    left = walk_of(7).drop(mask)
+    left = without(walk_of(7), mask)
     assert sorted(left.row.tolist()) == [i for i in range(7) if i not in done]
     for name, field in vars(left).items():
         assert len(field) == len(left.row), name

@@ -19,6 +19,7 @@ from torch import Tensor
 from tutorial_pkg.attacks.active_set import solve_multipliers
 from tutorial_pkg.attacks.margins import Classifier, Rivals, margins, nearest_rivals
 from tutorial_pkg.attacks.quasi_newton import inverse_hessian_coefficients
+from tutorial_pkg.attacks.running import without
 from tutorial_pkg.attacks.walk import Nearest, Walk
 
 HISTORY_SIZE = 6
@@ -77,7 +78,7 @@ def walk_boundary(
         nearest.settled[walk.row] = arrived
         done = arrived | (walk.step_length < SHORTEST_STEP)
         if done.any():
-            walk = walk.drop(done)
+            walk = without(walk, done)
         if len(walk.row) == 0:
             break
     return nearest

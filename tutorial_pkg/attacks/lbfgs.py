@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from tutorial_pkg.attacks.quasi_newton import inverse_hessian_coefficients
+from tutorial_pkg.attacks.running import without
 from tutorial_pkg.attacks.validation import check_box
 
 SHORTEST_STEP = 1e-6  # as a share of the quasi-Newton step: below it, rounding decides
@@ -26,10 +27,7 @@ class Run:
     step_length: Float[Tensor, " n"]
     inverse_curvature: Float[Tensor, " n"]
     vectors: Float[Tensor, "n rows size"]  # s₁ … s_M, y₁ … y_M, g
-
-    def select(self, keep: Bool[Tensor, " n"]) -> Run:
-        """Return the rows of `keep` only."""
-        return replace(self, **{f.name: getattr(self, f.name)[keep] for f in fields(self)})
+    scratch: Float[Tensor, "n rows size"]  # these on the free variables
 
 
 def box_lbfgs(
@@ -97,7 +95,7 @@ def box_lbfgs(
         moving &= run.step_length > SHORTEST_STEP
         if k == max_iter or not moving.all():
             solution[run.row] = run.point
-            run = run.select(moving)
+            run = without(run, ~moving)
         if k == max_iter or len(run.row) == 0:
             break
         _advance(run, k, evaluate, (lower, upper), curvature)
@@ -111,7 +109,7 @@ def _begin(solution: Tensor, evaluate: Callable, curvature: float | None, histor
     # Without a curvature to go by, the first step moves no variable by more than one.
     first = one / curvature if curvature else 1 / gradient.abs().amax(1).clamp(min=1e-30)
     vectors = solution.new_zeros(len(solution), 2 * history_size + 1, solution.shape[1])
-    return Run(row, solution.clone(), value, gradient, one, first, vectors)
+    return Run(row, solution.clone(), value, gradient, one, first, vectors, torch.empty_like(vectors))
 
 
 def _advance(run: Run, k: int, evaluate: Callable, box: tuple[float, float], curvature: float | None) -> None:
@@ -121,7 +119,7 @@ def _advance(run: Run, k: int, evaluate: Callable, box: tuple[float, float], cur
     zero, one = torch.zeros_like(run.value), torch.ones_like(run.value)
     run.vectors[:, -1] = run.gradient
     held = ((run.point <= lower) & (run.gradient > 0)) | ((run.point >= upper) & (run.gradient < 0))
-    free = run.vectors * (~held).to(run.vectors.dtype)[:, None]
+    free = torch.mul(run.vectors, (~held).to(run.vectors.dtype)[:, None], out=run.scratch)
     gram = free @ free.transpose(1, 2)
     newest = (k - 1) % history_size
     mix = inverse_hessian_coefficients(gram, history_size, newest, zero, one, run.inverse_curvature)

@@ -1,14 +1,12 @@
 """The state of the walks along the boundary, many problems at once.
 
-The large arrays are allocated once and used again in every step. Fresh memory is not free: the operating system finds
-and clears each page of it, which on a small network is a good part of the work.
+The large arrays are allocated once and used again in every step, see `running`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -39,16 +37,6 @@ class Walk:
     def trial_gradients(self) -> Float[Tensor, "n rivals pixels"]:
         """Room for those of a trial point."""
         return self.scratch[:, -self.rivals.shape[1] :]
-
-    def drop(self, done: Bool[Tensor, " n"]) -> Walk:
-        """Return the walk without these rows. The last rows take their places, so that few `vectors` are moved."""
-        count = int((~done).sum())
-        holes, last = done[:count].nonzero()[:, 0], (~done[count:]).nonzero()[:, 0] + count
-        order = torch.arange(count, device=done.device).index_put((holes,), last)
-        self.vectors[holes] = self.vectors[last]
-        large = {"vectors": self.vectors[:count], "scratch": self.scratch[:count]}
-        others = {f.name: getattr(self, f.name)[order] for f in fields(self) if f.name not in large}
-        return replace(self, **others, **large)
 
 
 @dataclass
