@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tutorial_pkg.attacks import minimum_distortion
+from tutorial_pkg.attacks import goals, minimum_distortion
 from tutorial_pkg.attacks.class_order import by_expected_distance
 from tutorial_pkg.attacks.margins import margins
 
@@ -37,6 +37,7 @@ def test_a_class_with_a_small_logit_and_a_steep_boundary_is_found():
     assert result.success.all()
     assert torch.equal(result.targets, nearest)
     assert (ratio > 1 - 1e-6).all()
+    assert (ratio < 1.01).double().mean() >= 0.95
     assert ratio.max() < 1.02  # the margin by which a success must hold; the nearest boundary is 0.02 away
 
 
@@ -69,6 +70,21 @@ def test_classes_are_tried_until_one_is_reached():
     assert result.success
     assert result.targets == 19
     assert abs(float(result.l2_norm) - 0.5) < 1e-4
+
+
+def test_a_bad_order_costs_passes_and_not_the_nearest_class(monkeypatch):
+    """While the nearest so far is among the last that were tried, more are tried."""
+    torch.manual_seed(0)
+    model = nn.Linear(20, 40).double()
+    inputs = torch.rand(6, 20, dtype=torch.float64)
+    labels = model(inputs).argmax(1)
+    nearest = plane_distances(model, inputs, labels).argmin(1)
+    good = minimum_distortion(model, inputs, labels=labels, box=NOWHERE)
+    monkeypatch.setattr(goals, "by_expected_distance", lambda *args: by_expected_distance(*args).flip(1))
+    bad = minimum_distortion(model, inputs, labels=labels, box=NOWHERE)
+    assert torch.equal(good.targets, nearest)
+    assert torch.equal(bad.targets, nearest)
+    assert (bad.num_evals > good.num_evals).all()
 
 
 def test_the_order_does_not_depend_on_the_batch():

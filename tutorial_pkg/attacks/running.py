@@ -1,7 +1,7 @@
 """Batches of problems that leave when they are done.
 
-Fresh memory is not free: the operating system finds and clears each page of it, which on a small network is a good part
-of the work. So the batch's large arrays are allocated once, `scratch` for what a step computes from `vectors`, and stay
+Fresh memory is not free: the operating system finds and clears each page of it, which shows in the time of small
+networks. So the batch's large arrays are allocated once, `scratch` for what a step computes from `vectors`, and stay
 where they are when problems leave.
 """
 
