@@ -7,6 +7,9 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 import tests.typechecker  # noqa: F401  (the hook looks it up by name)
+from tests import accelerator
+
+accelerator.register()
 
 # Stays installed: it takes effect at the first import of each module of the package.
 install_import_hook("tutorial_pkg", "tests.typechecker.check")

@@ -8,7 +8,7 @@ import pytest
 import tutorial_pkg
 
 ORDER = [
-    {"fingerprint", "records", "paper", "image_cache"},
+    {"fingerprint", "records", "paper", "image_cache", "precision"},
     {"image_folder"},
     {"data"},
     {"models"},

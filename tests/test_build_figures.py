@@ -264,6 +264,15 @@ def test_a_device_that_is_not_there_is_refused(build, capsys, monkeypatch):
     assert "device cuda is not available here; available: cpu" in capsys.readouterr().err
 
 
+def test_a_device_is_chosen_that_has_been_tried(build, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert build.module.resolve_device("auto", None) == "cpu"
+    assert build.module.resolve_device("mps", None) == "mps"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert build.module.resolve_device("auto", None) == "cuda"
+
+
 def test_fragments_of_records_that_are_gone_are_removed(build):
     build()
     fragment, other = (build.root / "out" / "toy" / name for name in ("toy.md", "of-yesterday.md"))

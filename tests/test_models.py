@@ -45,3 +45,12 @@ def test_unknown_names_say_what_there_is():
         model.features(torch.rand(1, 1, 28, 28), "conv9")
     with pytest.raises(ValueError, match="nothing is above"):
         model.above("logits")
+
+
+def test_above_leaves_the_modes_of_the_layers_it_shares():
+    model = build_model("conv").train()
+    model.layers["dropout"].eval()
+    before = [module.training for module in model.modules()]
+    rest = model.above(model.layer_names[0])
+    assert rest.training
+    assert [module.training for module in model.modules()] == before

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import math
 
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 
-def error_rate(logits: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"]) -> float:
+def error_rate(logits: Tensor, labels: Tensor) -> float:
     """Return the share of rows whose largest logit is not at the label, in [0, 1].
+
+    Args:
+        logits: `[N, K]`.
+        labels: `[N]`.
 
     Example:
         >>> import torch
         >>> error_rate(torch.tensor([[2.0, 1.0], [2.0, 1.0]]), torch.tensor([0, 1]))
         0.5
+
+    Raises:
+        ValueError: the logits are no matrix with rows, or there is not one label a row.
     """
+    if logits.ndim != 2 or len(logits) == 0 or labels.shape != logits.shape[:1]:
+        raise ValueError(
+            f"expected logits [N, K] and labels [N] with N at least 1, got shapes {tuple(logits.shape)} and "
+            f"{tuple(labels.shape)}"
+        )
     return (logits.argmax(dim=1) != labels).sum().item() / len(labels)
 
 

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tutorial_pkg.attacks import box_lbfgs
-from tutorial_pkg.attacks.margins import evaluation_mode
 from tutorial_pkg.models import LayeredModel
+from tutorial_pkg.models.evaluation import evaluation_mode
 
 
 def optimal_stimuli(

@@ -14,8 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tutorial_pkg.attacks import minimum_distortion
-from tutorial_pkg.attacks.margins import evaluation_mode
 from tutorial_pkg.models import LayeredModel
+from tutorial_pkg.models.evaluation import evaluation_mode
 
 WALK = 10  # points evaluated at most for an example; its norm is then within a thousandth of the converged one
 TINY = 1e-12

@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tutorial_pkg.attacks.goals import WAVE, Found, Options, already_there, reach_nearest, reach_targets
-from tutorial_pkg.attacks.margins import Classifier, evaluation_mode
+from tutorial_pkg.attacks.margins import Classifier
 from tutorial_pkg.attacks.validation import (
     check_box,
     check_dtype,
@@ -22,6 +22,7 @@ from tutorial_pkg.attacks.validation import (
     check_options,
     rounded_box,
 )
+from tutorial_pkg.models.evaluation import evaluation_mode
 
 BYTES_AT_A_TIME = {"cpu": 64 * 2**20}  # about a processor's last cache
 BYTES_ON_ACCELERATOR = 4 * 2**30

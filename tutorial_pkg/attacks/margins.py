@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 Classifier = Callable[[Tensor], Tensor]
 
@@ -110,17 +109,3 @@ def nearest_rivals(
     gradient = gradients[torch.arange(len(points), device=points.device), nearest]
     target = logits.detach().gather(1, targets[:, None])[:, 0]
     return Rivals(over.detach(), tie_margin(target, margin, gradient, points), rivals, gradients)
-
-
-@contextmanager
-def evaluation_mode(model: Classifier) -> Iterator[None]:
-    """Put every submodule in eval mode, so that dropout and batch norm are fixed maps, and back as it was."""
-    modules = list(model.modules()) if isinstance(model, nn.Module) else []
-    modes = [module.training for module in modules]
-    for module in modules:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module, mode in zip(modules, modes, strict=True):
-            module.training = mode

@@ -67,7 +67,8 @@ class LayeredModel(nn.Module):
         if position == len(self.layers):
             raise ValueError(f"nothing is above {layer!r}, the last layer; choose one of {self.layer_names[:-1]}")
         rest = LayeredModel(dict(list(self.layers.items())[position:]))
-        return rest.train(self.training)
+        rest.training = self.training  # the layers are shared and keep the modes that they have
+        return rest
 
     def _require(self, layer: str) -> None:
         if layer not in self.layers:

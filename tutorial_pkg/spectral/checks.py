@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from tutorial_pkg.precision import in_float64
+
 
 def checked_weight(weight: object, ranks: tuple[int, ...], layout: str) -> Tensor:
     """Return `weight`, detached and in float64, or say what is wrong with it.
@@ -22,7 +24,7 @@ def checked_weight(weight: object, ranks: tuple[int, ...], layout: str) -> Tenso
         raise ValueError(f"weight: expected {layout} with no empty axis, got shape {tuple(weight.shape)}")
     if not torch.stack(weight.aminmax()).isfinite().all():
         raise ValueError("weight: expected finite numbers, got NaN or infinity; check how the layer was trained")
-    return weight.detach().double()
+    return in_float64(weight.detach())
 
 
 def checked_axes(name: str, value: int | tuple[int, ...], num_axes: int) -> tuple[int, ...]:

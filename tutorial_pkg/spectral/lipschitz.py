@@ -12,8 +12,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tutorial_pkg.models import LayeredModel
+from tutorial_pkg.models.evaluation import evaluation_mode
+from tutorial_pkg.precision import in_float64
 from tutorial_pkg.spectral.checks import checked_axes
-from tutorial_pkg.spectral.network import Convolution, evaluation_mode, layer_frame_bounds
+from tutorial_pkg.spectral.network import Convolution, layer_frame_bounds
 
 _MaxPooling = nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d
 _TYPES = (LayeredModel, nn.Sequential, nn.Linear, *get_args(Convolution), *get_args(_MaxPooling))
@@ -138,7 +140,7 @@ def layer_gains(
                 gains[name].append((clean - moved).flatten(1).norm(dim=1) / size)
     rows, bound = [], 1.0
     for name, parts in gains.items():
-        observed, layer_bound = torch.cat(parts).double(), lipschitz_bound(model.layers[name], grid=grid)
+        observed, layer_bound = in_float64(torch.cat(parts)), lipschitz_bound(model.layers[name], grid=grid)
         bound *= layer_bound
         rows.append(LayerGain(name, observed.mean().item(), observed.max().item(), bound, layer_bound))
     return rows

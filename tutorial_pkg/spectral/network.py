@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from tutorial_pkg.models.evaluation import evaluation_mode
 from tutorial_pkg.spectral.bounds import FrameBounds
 from tutorial_pkg.spectral.circular import conv_frame_bounds
 from tutorial_pkg.spectral.linear import linear_frame_bounds
@@ -99,15 +99,3 @@ def _map_sizes(model: nn.Module, inputs: Tensor) -> dict[str, tuple[int, ...]]:
         for handle in hooks:
             handle.remove()
     return sizes
-
-
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Put every submodule in evaluation mode and back as it was."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from itertools import chain
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from jaxtyping import Float
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from torch import Tensor, nn
 
+from tutorial_pkg.precision import has_float64
 from tutorial_pkg.spectral.bounds import FrameBounds
 from tutorial_pkg.spectral.checks import checked_axes
 from tutorial_pkg.spectral.linear import linear_frame_bounds
@@ -49,7 +51,7 @@ def padded_frame_bounds(layer: nn.Module, input_shape: tuple[int, ...], *, max_i
         (0.707107, 0.707107)
     """
     shape = checked_axes("input_shape", input_shape, len(input_shape))
-    layer = copy.deepcopy(layer).double().eval().requires_grad_(False)
+    layer = _in_float64(copy.deepcopy(layer)).eval().requires_grad_(False)
     zero, offset = _probe(layer, shape)
     rows, cols = offset.numel(), zero.numel()
     if min(rows, cols) <= _DENSE:
@@ -70,6 +72,16 @@ def padded_frame_bounds(layer: nn.Module, input_shape: tuple[int, ...], *, max_i
     operator = LinearOperator((min(rows, cols),) * 2, matvec=gram, dtype=np.float64)
     lower, upper = (_end(operator, which, max_iter) for which in ("SA", "LA"))
     return FrameBounds(lower, upper, rows, cols, grid=(), certificate=math.inf)
+
+
+def _in_float64(layer: nn.Module) -> nn.Module:
+    """Convert a layer, on the CPU if its own device has no float64."""
+    return (layer if has_float64(_device(layer)) else layer.cpu()).double()
+
+
+def _device(layer: nn.Module) -> torch.device:
+    """Return where the layer's numbers are; the CPU if it has none."""
+    return next(chain(layer.parameters(), layer.buffers()), torch.empty(0)).device
 
 
 def _written_out(
@@ -94,8 +106,7 @@ def _adjoint(layer: nn.Module, zeros: Float[Tensor, "batch *shape"]) -> Callable
 
 def _probe(layer: nn.Module, shape: tuple[int, ...]) -> tuple[Float[Tensor, "1 *shape"], Float[Tensor, "1 *out"]]:
     """Return a zero input and its output, after checking that the layer takes it and is affine."""
-    first = next(layer.parameters(), torch.empty(0))
-    zero = torch.zeros(1, *shape, dtype=torch.float64, device=first.device)
+    zero = torch.zeros(1, *shape, dtype=torch.float64, device=_device(layer))
     some = torch.randn(zero.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(zero)
     with torch.no_grad():
         try:

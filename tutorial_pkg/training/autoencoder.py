@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from tutorial_pkg.models.layered import LayeredModel
 from tutorial_pkg.models.mnist import xavier_linear
-from tutorial_pkg.training.lbfgs import TrainingResult, minimize_lbfgs, widest
+from tutorial_pkg.precision import widest
+from tutorial_pkg.training.lbfgs import TrainingResult, minimize_lbfgs
 
 
 def pretrain_autoencoder(

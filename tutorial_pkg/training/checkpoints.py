@@ -55,7 +55,7 @@ def trained_model(
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     path = cache / f"{recipe.model}-{key[:16]}.pt"
     try:
-        stored = torch.load(path, map_location=device, weights_only=True)
+        stored = torch.load(path, map_location="cpu", weights_only=True)
         model = (build() if build else build_model(recipe.model)).to(device)
         model.load_state_dict(stored["weights"])
         return model.eval(), result_type(**stored["training"])
@@ -64,6 +64,7 @@ def trained_model(
         model, result = trainer(recipe, dataset, seed=seed, device=device, progress=progress, **unfinished)
         cache.mkdir(parents=True, exist_ok=True)
         buffer = BytesIO()
-        torch.save({"weights": model.state_dict(), "training": asdict(result)}, buffer)
+        weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+        torch.save({"weights": weights, "training": asdict(result)}, buffer)
         write_atomically(path, buffer.getvalue())
         return model, result

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
+from tutorial_pkg.precision import widest
+
 DECAY_CONVENTIONS = ("half_sum", "sum", "sum_over_units")
 """(λ/2)Σw², λΣw², and λΣw²/k with k the layer's units, which is what the paper prints."""
 
@@ -167,11 +169,6 @@ def minimize_lbfgs(
         converged=solution.status != 1,  # 1: the limit; 2: float32 shows no further descent
         message=str(solution.message),
     )
-
-
-def widest(values: Tensor) -> Tensor:
-    """Return the values in float64 where the device has it; Apple's MPS does not."""
-    return values if values.device.type == "mps" else values.double()
 
 
 def _assign(parameters: Sequence[nn.Parameter], flat: np.ndarray) -> None:
