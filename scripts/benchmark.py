@@ -1,27 +1,23 @@
 """Distortion against time: this engine beside published attacks, on the same images in one run.
 
-    python scripts/benchmark.py                 # every attack, 1,000 images of MNIST, one thread
-    python scripts/benchmark.py --ablation      # the engine with one part left out at a time
-    python scripts/benchmark.py --memory 60000  # peak memory above the data
+    python scripts/benchmark.py                          # every attack, 1,000 images of MNIST, one thread
+    python scripts/benchmark.py --ablation               # the engine with one part left out at a time
+    python scripts/benchmark.py --ablation --curved      # the same on a random network that curves strongly
+    python scripts/benchmark.py --training-set           # all 60,000 training images: time and peak memory
 
-Prints a table and writes `results/benchmark/<name>.json`. Ratios are to the smallest ‖r‖₂ that any attack of the run,
-or a long walk in float64, found for the image; failures count in the success rate only. The peers are the extra
+Prints a table and writes `results/benchmark/NAME-DEVICE.json`. Ratios are to the smallest ‖r‖₂ that any attack of the
+run, or a long walk in float64, found for the image; failures count in the success rate only. The peers are the extra
 `benchmark`; one that is not installed is named and left out.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
-import resource
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from importlib import metadata
-from pathlib import Path
 
+import measuring
 import torch
 from peers import Attack, Run, peers
 from torch import Tensor, nn
@@ -29,7 +25,11 @@ from torch import Tensor, nn
 from tutorial_pkg.attacks import boundary, minimum_distortion, quasi_newton
 from tutorial_pkg.data import load_digits, load_mnist
 from tutorial_pkg.models import build_model
+from tutorial_pkg.training.resources import peak_memory_mb
 
+STEPS = 3400  # of training
+COUNTED = 20  # images on which passes are counted; the hooks would take part in the time
+GAIN = 8.0  # of the random network's weights, as a multiple of 1/√(inputs of the layer)
 SLOW = 0.05  # share of the images that attacks of less than about 20 images a second are run on
 
 
@@ -45,53 +45,95 @@ class Row:
     ratio_median: float
     ratio_max: float
     images_per_second: float
+    forward_passes: float
+    backward_passes: float
+
+
+class Counted(nn.Module):
+    """A model that counts the inputs going forward through it, and the gradients coming back."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.forward_passes = self.backward_passes = 0
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the model's logits."""
+        logits: Tensor = self.model(inputs)
+        self.forward_passes += len(inputs)
+        if logits.requires_grad:
+            logits.register_hook(self._count)
+        return logits
+
+    def _count(self, gradient: Tensor) -> None:
+        self.backward_passes += len(gradient)
 
 
 def main() -> None:
     """Run what the command line asks for."""
     args = parse_arguments()
-    torch.set_num_threads(args.threads)
-    torch.set_flush_denormal(True)  # weights of black pixels shrink below 1e-38, where some processors crawl
+    measuring.prepare(args)
     data = load_digits() if args.data == "digits" else load_mnist(args.data_root)
-    model = train(build_model(args.model), data.train_inputs, data.train_labels).to(args.device).eval()
-    if args.memory:
-        measure_memory(model, data.train_inputs[: args.memory].to(args.device))
+    built = build_model(args.model)
+    model = random(built) if args.curved else train(built, data.train_inputs, data.train_labels)
+    model = model.to(args.device).eval()
+    described = {"model": f"{args.model}, random weights" if args.curved else args.model, "data": args.data}
+    if args.training_set:
+        found = attack_all(model, data.train_inputs[: args.n], data.train_labels[: args.n], args.device)
+        print(found)
+        measuring.write(args, "training-set", described | found)
         return
-    inputs, labels = first_correct(model, data.test_inputs.to(args.device), data.test_labels.to(args.device), args.n)
-    shift = torch.randint(1, data.num_classes, (len(labels),), generator=torch.Generator().manual_seed(0))
-    targets = (labels + shift.to(args.device)) % data.num_classes
+    test_inputs, test_labels = data.test_inputs.to(args.device), data.test_labels.to(args.device)
+    if args.curved:
+        test_labels = model(test_inputs).argmax(dim=1)
+    inputs, labels = first_correct(model, test_inputs, test_labels, args.n or 1000)
+    targets = other_classes(labels, data.num_classes)
     timed = ablations() if args.ablation else list(attacks())
-    rows = compare(model, inputs, {"targeted": targets, "untargeted": labels}, timed)
+    rows = compare(model, inputs, {"targeted": targets, "untargeted": labels}, timed, args.device)
     print(table(rows))
-    name = args.name or ("ablation" if args.ablation else f"{args.model}-{args.data}-{args.device}")
-    write(Path(args.results) / f"{name}.json", record(args, len(inputs), rows))
+    name = "ablation" if args.ablation else f"{args.model}-{args.data}"
+    content = described | {"num_images": len(inputs), "rows": [asdict(row) for row in rows]}
+    measuring.write(args, f"{name}-curved" if args.curved else name, content)
 
 
 def parse_arguments() -> argparse.Namespace:
     """Return the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--n", type=int, default=1000, help="test images, the first that are classified correctly")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=1)
+    parser = measuring.parser(__doc__)
+    parser.add_argument("--n", type=int, help="images: the first 1,000 that are classified correctly, or all to train")
     parser.add_argument("--model", default="fc100-100-10", help="a name for build_model; trained here, in seconds")
     parser.add_argument("--data", choices=["mnist", "digits"], default="mnist")
     parser.add_argument("--data-root", default=None)
     parser.add_argument("--ablation", action="store_true", help="leave out one part of the engine at a time")
-    parser.add_argument("--memory", type=int, default=0, metavar="N", help="only measure peak memory on N images")
-    parser.add_argument("--name", help="of the record")
-    parser.add_argument("--results", default="results/benchmark")
+    parser.add_argument("--curved", action="store_true", help="random weights, large enough to bend every boundary")
+    parser.add_argument("--training-set", action="store_true", help="attack all training images, and nothing else")
     return parser.parse_args()
 
 
+def random(model: nn.Module) -> nn.Module:
+    """Draw large weights: units that switch within the box, so that gradients say little of what is a step away."""
+    torch.manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=GAIN / module.in_features**0.5)
+            nn.init.normal_(module.bias)
+    return model
+
+
+def other_classes(labels: Tensor, num_classes: int) -> Tensor:
+    """Return a random other class for every label, the same on every device."""
+    shift = torch.randint(1, num_classes, (len(labels),), generator=torch.Generator().manual_seed(0))
+    return (labels + shift.to(labels.device)) % num_classes
+
+
 def train(model: nn.Module, inputs: Tensor, labels: Tensor) -> nn.Module:
-    """Train by Adam for 3,400 steps of 250 images: about 2 % test error of fc100-100-10 on MNIST."""
+    """Train by Adam on batches of 250 images: about 2 % test error of fc100-100-10 on MNIST."""
     torch.manual_seed(0)
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
             nn.init.xavier_uniform_(module.weight, gain=1.0)
     optimiser = torch.optim.Adam(model.parameters(), lr=2e-3, weight_decay=1e-5)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 3400)
-    for _ in range(3400):
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
+    for _ in range(STEPS):
         batch = torch.randint(len(inputs), (250,))
         optimiser.zero_grad()
         nn.functional.cross_entropy(model(inputs[batch]), labels[batch]).backward()
@@ -164,23 +206,24 @@ def changed(run: Run, module: object, **constants: float) -> Run:
     return other
 
 
-def compare(model: nn.Module, inputs: Tensor, classes: dict[str, Tensor], timed: Iterable[Attack]) -> list[Row]:
+def compare(
+    model: nn.Module, inputs: Tensor, classes: dict[str, Tensor], timed: Iterable[Attack], device: str
+) -> list[Row]:
     """Run every attack and relate its distances to the best known."""
     best = {goal: reference(model, inputs, goal, wanted) for goal, wanted in classes.items()}
     measured = []
     for attack in timed:
         num = max(1, round(SLOW * len(inputs))) if attack.slow else len(inputs)
         x, wanted = inputs[:num], classes[attack.goal][:num]
-        attack.run(model, x[:2], wanted[:2])  # first calls allocate and compile
-        begin = now(x.device)
-        adversarial = attack.run(model, x, wanted).detach()
-        seconds = now(x.device) - begin
+        counted = Counted(model).eval()
+        attack.run(counted, x[:COUNTED], wanted[:COUNTED])  # first calls also allocate and compile
+        seconds, adversarial = measuring.timed(lambda: attack.run(model, x, wanted).detach(), device)  # noqa: B023
         norm = distances(model, x, wanted, adversarial, attack.goal)
         best[attack.goal][:num] = torch.minimum(best[attack.goal][:num], norm)
-        measured.append((attack, norm, seconds))
+        measured.append((attack, norm, seconds, counted))
         print(f"{attack.name}, {attack.goal}: {num} images in {seconds:.2f} s", flush=True)
     rows = []
-    for attack, norm, seconds in measured:
+    for attack, norm, seconds, counted in measured:
         reached = torch.isfinite(norm)
         ratio = (norm / best[attack.goal][: len(norm)])[reached]
         if not len(ratio):
@@ -195,6 +238,8 @@ def compare(model: nn.Module, inputs: Tensor, classes: dict[str, Tensor], timed:
                 ratio_median=ratio.median().item(),
                 ratio_max=ratio.max().item(),
                 images_per_second=len(norm) / seconds,
+                forward_passes=counted.forward_passes / min(COUNTED, len(norm)),
+                backward_passes=counted.backward_passes / min(COUNTED, len(norm)),
             )
         )
     return rows
@@ -219,72 +264,33 @@ def distances(model: nn.Module, inputs: Tensor, classes: Tensor, adversarial: Te
     return torch.where(reached, norm, torch.inf).cpu()
 
 
-def now(device: torch.device) -> float:
-    """Return processor seconds on a CPU, over all threads; elsewhere elapsed seconds, after all work is done."""
-    if device.type == "cpu":
-        return time.process_time()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
-def measure_memory(model: nn.Module, inputs: Tensor) -> None:
-    """Print by how much a targeted attack on all inputs raises the peak memory of the process."""
-    with torch.no_grad():
-        targets = (model(inputs).argmax(dim=1) + 1) % 10
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    minimum_distortion(model, inputs, targets=targets, progress=True)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"{len(inputs)} images: {(after - before) / 2**20:.2f} GiB above what loading and training took")
+def attack_all(model: nn.Module, inputs: Tensor, labels: Tensor, device: str) -> dict[str, object]:
+    """Return what a targeted attack on these images costs, and how far it raises the peak of the memory."""
+    inputs, targets = inputs.to(device), other_classes(labels, 10).to(device)
+    minimum_distortion(model, inputs[:20], targets=targets[:20])  # first calls allocate
+    before = peak_memory_mb(device)
+    seconds, result = measuring.timed(lambda: minimum_distortion(model, inputs, targets=targets), device)
+    return {
+        "num_images": len(inputs),
+        "seconds_taken": seconds,
+        "peak_memory_above_mb": peak_memory_mb(device) - before,
+        "success": result.success.double().mean().item(),
+        "rms_distortion": result.rms_distortion[result.success].double().mean().item(),
+    }
 
 
 def table(rows: list[Row]) -> str:
     """Return the rows as a Markdown table."""
     lines = [
-        "| attack | goal | images | success | ratio mean | median | max | images/s |",
-        "|---|---|---|---|---|---|---|---|",
+        "| attack | goal | images | success | ratio mean | median | max | images/s | passes |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {r.name} | {r.goal} | {r.num_images} | {r.success:.1%} | {r.ratio_mean:.4f} | {r.ratio_median:.4f} "
-        f"| {r.ratio_max:.3f} | {r.images_per_second:,.1f} |"
+        f"| {r.ratio_max:.3f} | {r.images_per_second:,.1f} | {r.forward_passes:.0f} + {r.backward_passes:.0f} |"
         for r in rows
     ]
     return "\n".join(lines)
-
-
-def record(args: argparse.Namespace, num_images: int, rows: list[Row]) -> dict[str, object]:
-    """Return what ran, on what, and the rows."""
-    packages = ("torch", "numpy", "scipy", "foolbox", "torchattacks")
-    installed = {d.metadata["Name"].lower(): d.version for d in metadata.distributions()}
-    accelerator = torch.cuda.get_device_name() if args.device.startswith("cuda") else None
-    return {
-        "machine": {"platform": platform.system(), "processor": processor(), "accelerator": accelerator},
-        "threads": args.threads,
-        "device": args.device,
-        "seconds": "processor" if args.device == "cpu" else "elapsed",
-        "versions": {name: installed.get(name) for name in packages} | {"python": platform.python_version()},
-        "model": args.model,
-        "data": args.data,
-        "num_images": num_images,
-        "rows": [asdict(row) for row in rows],
-    }
-
-
-def processor() -> str:
-    """Return the processor's name where the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
-def write(path: Path, content: dict[str, object]) -> None:
-    """Write the record by way of a temporary file, so that a killed run leaves the old one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n")
-    temporary.replace(path)
-    print(f"written: {path}")
 
 
 if __name__ == "__main__":

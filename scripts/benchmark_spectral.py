@@ -7,19 +7,16 @@ polyphase kernels on the whole grid and `torch.linalg.svdvals` of every matrix, 
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import multiprocessing
-import resource
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
+import measuring
 import torch
 
 from tutorial_pkg.spectral.alexnet import ALEXNET, LayerShape
+from tutorial_pkg.training.resources import peak_memory_mb
 
 Row = dict[str, Any]
 
@@ -76,21 +73,10 @@ def measure(method: str, device: str, threads: int, repeats: int) -> tuple[list[
     return rows, peak_memory_mb(device)
 
 
-def peak_memory_mb(device: str) -> int:
-    """Return the peak of the GPU's memory, or of this process."""
-    if device == "cuda":
-        return round(torch.cuda.max_memory_allocated() / 2**20)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20)
-
-
 def main() -> None:
     """Measure both, compare, write the record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--threads", type=int, default=2)
+    parser = measuring.parser(__doc__, threads=2)
     parser.add_argument("--repeats", type=int, default=3, help="of ours, the fastest counts; the plain way runs once")
-    parser.add_argument("--output", type=Path, default=Path("results/benchmark/spectral.json"))
     options = parser.parse_args()
 
     spawn = multiprocessing.get_context("spawn")
@@ -99,34 +85,24 @@ def main() -> None:
         with spawn.Pool(1) as pool:
             results[method] = pool.apply(measure, (method, options.device, options.threads, repeats))
     (mine, my_memory), (theirs, their_memory) = results["ours"], results["plain"]
-    totals = {
-        f"{prefix}{key}": sum(row[key] for row in rows)
-        for prefix, rows in (("", mine), ("plain_", theirs))
-        for key in ("seconds", "cpu_seconds")
-    }
+    totals = {key: (sum(r[key] for r in mine), sum(r[key] for r in theirs)) for key in ("seconds", "cpu_seconds")}
     record = {
-        "device": torch.cuda.get_device_name() if options.device == "cuda" else f"CPU, threads: {options.threads}",
-        "torch": torch.__version__,
-        **totals,
-        "times_faster": totals["plain_seconds"] / totals["seconds"],
-        "times_less_cpu": totals["plain_cpu_seconds"] / totals["cpu_seconds"],
-        "peak_memory_mb": my_memory,
-        "plain_peak_memory_mb": their_memory,
+        "totals": {
+            name: {key: both[i] for key, both in totals.items()} | {"peak_memory_mb": memory}
+            for i, (name, memory) in enumerate((("ours", my_memory), ("plain", their_memory)))
+        },
         "layers": [
             row
-            | {
-                "plain_seconds": other["seconds"],
-                "plain_cpu_seconds": other["cpu_seconds"],
-                "error": max(abs(row[b] - other[b]) for b in ("lower", "upper")) / other["upper"],
-            }
+            | {f"plain_{key}": other[key] for key in totals}
+            | {"error": max(abs(row[b] - other[b]) for b in ("lower", "upper")) / other["upper"]}
             for row, other in zip(mine, theirs, strict=True)
         ],
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    measuring.write(options, "spectral", record)
+    times = {key: both[1] / both[0] for key, both in totals.items()}
     print(
-        f"{totals['seconds']:.1f} s, {my_memory} MB; plain {totals['plain_seconds']:.1f} s, {their_memory} MB: "
-        f"{record['times_faster']:.1f} times faster, {record['times_less_cpu']:.1f} times in seconds of CPU"
+        f"{totals['seconds'][0]:.1f} s, {my_memory} MB; plain {totals['seconds'][1]:.1f} s, {their_memory} MB: "
+        f"{times['seconds']:.1f} times faster, {times['cpu_seconds']:.1f} times in seconds of CPU"
     )
 
 

@@ -13,17 +13,24 @@ ROW = {
     "ratio_median": 1.0001,
     "ratio_max": 1.02,
     "images_per_second": 612.3,
+    "forward_passes": 12.4,
+    "backward_passes": 40.0,
 }
 PEER = {**ROW, "name": "DDN", "success": 0.98, "ratio_mean": 1.02, "images_per_second": 700.0}
+
+
+WHERE = {
+    "machine": {"processor": "a processor", "accelerator": None},
+    "threads": 1,
+    "seconds": "processor",
+    "versions": {"torch": "2", "foolbox": None},
+}
 
 
 @pytest.fixture
 def results(tmp_path):
     benchmark = {
-        "machine": {"processor": "a processor", "accelerator": None},
-        "threads": 1,
-        "seconds": "processor",
-        "versions": {"torch": "2", "foolbox": None},
+        **WHERE,
         "model": "fc100-100-10",
         "data": "mnist",
         "num_images": 1000,
@@ -32,7 +39,6 @@ def results(tmp_path):
     folder = tmp_path / "results" / "benchmark"
     folder.mkdir(parents=True)
     (folder / "fc100.json").write_text(json.dumps(benchmark))
-    (folder / "spectral.json").write_text(json.dumps({"layers": []}))
     return tmp_path / "results"
 
 
@@ -41,7 +47,7 @@ def test_every_benchmark_becomes_a_table_and_two_figures(results, tmp_path):
     names = {path.name for path in (tmp_path / "out" / "performance").iterdir()}
     assert names == {"fc100-targeted.md", "fc100-untargeted.md"}
     table = (tmp_path / "out" / "performance" / "fc100-targeted.md").read_text()
-    assert "| DDN | 1,000 | 98.0 | 1.0200 |" in table
+    assert "| DDN | 1,000 | 98.0 | 1.0200 | 1.0001 | 1.020 | 12 + 40 | 700.0 |" in table
     assert "a processor, 1 thread" in table
     assert "foolbox" not in table
 
@@ -66,7 +72,7 @@ def test_scaling_has_a_panel_for_each_quantity(results, tmp_path):
         for name, values in (("batch size", (1, 16)), ("classes", (10, 100)))
         for value in values
     ]
-    scaling = {"points": points, "device": "CPU", "seconds": "processor", "versions": {"torch": "2"}, "num_images": 8}
+    scaling = {**WHERE, "points": points, "num_images": 8}
     (results / "benchmark" / "scaling.json").write_text(json.dumps(scaling))
     write_performance(tmp_path / "out", results)
     text = (tmp_path / "out" / "performance" / "scaling.md").read_text()
@@ -81,17 +87,32 @@ def test_pools_have_a_row_for_each_layer_and_source(results, tmp_path):
         for layer in ("input", "hidden1")
         for source in ("minimum_distortion", "linearised")
     ]
-    pools = {
-        "device": "CPU",
-        "seconds": "processor",
-        "versions": {"torch": "2"},
-        "num_examples": 8,
-        "clean_images_per_second": 9876.0,
-        "refreshes": rows,
-    }
+    pools = {**WHERE, "num_examples": 8, "clean_images_per_second": 9876.0, "refreshes": rows}
     (results / "benchmark" / "pools.json").write_text(json.dumps(pools))
     write_performance(tmp_path / "out", results)
     text = (tmp_path / "out" / "performance" / "pools.md").read_text()
     assert text.count("| 1,234 |") == 4
     assert "minimum distortion" in text
     assert "9,876 clean images a second" in text
+
+
+def test_frame_bounds_have_a_row_for_each_layer_and_one_for_all(results, tmp_path):
+    layer = {"layer": "conv1", "seconds": 0.5, "plain_seconds": 4.0, "error": 1e-16}
+    totals = {name: {"seconds": s, "cpu_seconds": s, "peak_memory_mb": 1024} for name, s in (("ours", 1), ("plain", 9))}
+    content = {**WHERE, "layers": [layer, {**layer, "error": 3e-15}], "totals": totals}
+    (results / "benchmark" / "spectral-cpu.json").write_text(json.dumps(content))
+    write_performance(tmp_path / "out", results)
+    text = (tmp_path / "out" / "performance" / "spectral-cpu.md").read_text()
+    assert "| conv1 | 0.50 | 4.00 | 8.0 | 1e-16 |" in text
+    assert "| all | 1.00 | 9.00 | 9.0 | 3e-15 |" in text
+
+
+def test_an_accelerator_is_named_instead_of_the_processor(results, tmp_path):
+    machine = {"machine": {"processor": "a processor", "accelerator": "a GPU"}, "seconds": "elapsed"}
+    content = {**WHERE, **machine, "model": "fc", "data": "mnist", "num_images": 60_000, "seconds_taken": 8.0}
+    content |= {"peak_memory_above_mb": 512, "success": 1.0, "rms_distortion": 0.0612}
+    (results / "benchmark" / "training-set-cuda.json").write_text(json.dumps(content))
+    write_performance(tmp_path / "out", results)
+    text = (tmp_path / "out" / "performance" / "training-set-cuda.md").read_text()
+    assert "| 60,000 | 8.0 | 7,500 | 0.50 | 100.00 | 0.0612 |" in text
+    assert "a GPU; elapsed seconds" in text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +27,19 @@ def write_performance(root: Path, results: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for path in sorted((results / "benchmark").glob("*.json")):
         benchmark = json.loads(path.read_text(encoding="utf-8"))
-        if "points" in benchmark:
-            write_if_changed(folder / f"{path.stem}.md", _scaling(benchmark))
-        if "refreshes" in benchmark:
-            write_if_changed(folder / f"{path.stem}.md", _refreshes(benchmark))
+        for key, render in RENDERERS.items():
+            if key in benchmark:
+                write_if_changed(folder / f"{path.stem}.md", render(benchmark))
         for goal in ("targeted", "untargeted"):
             rows = [row for row in benchmark.get("rows", ()) if row["goal"] == goal]
             if rows:
-                drawn = path.stem != "ablation"
+                drawn = not path.stem.startswith("ablation")
                 write_if_changed(folder / f"{path.stem}-{goal}.md", _comparison(benchmark, rows, goal, drawn=drawn))
 
 
 def _comparison(benchmark: Benchmark, rows: Sequence[Mapping[str, Any]], goal: str, *, drawn: bool) -> str:
-    table = f"{attack_table(rows)}\n\n{caption_block(_provenance(benchmark))}\n"
+    what = f"{benchmark['model']} on {benchmark['data']}, {benchmark['num_images']:,} images"
+    table = f"{attack_table(rows)}\n\n{caption_block(_provenance(benchmark, what))}\n"
     if not drawn:
         return table
     figure = figure_block(
@@ -54,7 +54,7 @@ def _comparison(benchmark: Benchmark, rows: Sequence[Mapping[str, Any]], goal: s
 def attack_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the rows of a benchmark as a Markdown table."""
     return markdown_table(
-        ["attack", "images", "success %", "ratio, mean", "median", "largest", "images/s"],
+        ["attack", "images", "success %", "ratio, mean", "median", "largest", "passes", "images/s"],
         [
             [
                 row["name"],
@@ -63,6 +63,7 @@ def attack_table(rows: Sequence[Mapping[str, Any]]) -> str:
                 f"{row['ratio_mean']:.4f}",
                 f"{row['ratio_median']:.4f}",
                 f"{row['ratio_max']:.3f}",
+                f"{row['forward_passes']:,.0f} + {row['backward_passes']:,.0f}",
                 f"{row['images_per_second']:,.1f}",
             ]
             for row in rows
@@ -132,11 +133,7 @@ def _scaling(benchmark: Benchmark) -> str:
             for point in points
         ],
     )
-    provenance = (
-        f'<span class="provenance">{benchmark["num_images"]} images a point, {benchmark["device"]}, seconds '
-        f"{'elapsed' if benchmark['seconds'] == 'elapsed' else 'of processor time'}, torch "
-        f"{benchmark['versions']['torch']}</span>"
-    )
+    provenance = _provenance(benchmark, f"{benchmark['num_images']} images a point")
     figure = figure_block(
         scaling_figure(points),
         caption=f"**What an attacked image costs** as one thing is varied at a time: a sigmoid network with two hidden "
@@ -155,11 +152,7 @@ def _refreshes(benchmark: Benchmark) -> str:
         ],
         num_text_columns=2,
     )
-    provenance = (
-        f'<span class="provenance">{benchmark["num_examples"]:,} examples a pool, the bundled digits, '
-        f"{benchmark['device']}, seconds {'elapsed' if benchmark['seconds'] == 'elapsed' else 'of processor time'}, "
-        f"torch {benchmark['versions']['torch']}</span>"
-    )
+    provenance = _provenance(benchmark, f"{benchmark['num_examples']:,} examples a pool, the bundled digits")
     caption = (
         "**What a pool costs to keep up.** A sigmoid network with two hidden layers of 100 trains on "
         f"{benchmark['clean_images_per_second']:,.0f} clean images a second in the same run. {provenance}"
@@ -167,13 +160,91 @@ def _refreshes(benchmark: Benchmark) -> str:
     return f"{table}\n\n{caption_block(caption)}\n"
 
 
-def _provenance(benchmark: Benchmark) -> str:
-    machine = benchmark["machine"]
-    threads = benchmark["threads"]
-    where = machine.get("accelerator") or f"{machine['processor']}, {threads} thread{'s' * (threads > 1)}"
-    seconds = "seconds of processor time" if benchmark["seconds"] == "processor" else "elapsed seconds"
-    versions = ", ".join(f"{name} {version}" for name, version in benchmark["versions"].items() if version)
-    return (
-        f'<span class="provenance">{benchmark["model"]} on {benchmark["data"]}, {benchmark["num_images"]:,} images, '
-        f"{where}; {seconds}; {versions}</span>"
+def _training_set(benchmark: Benchmark) -> str:
+    seconds, num = benchmark["seconds_taken"], benchmark["num_images"]
+    table = markdown_table(
+        ["images", "seconds", "images / s", "memory above the data, GiB", "success %", "mean distortion"],
+        [
+            [
+                f"{num:,}",
+                f"{seconds:,.1f}",
+                f"{num / seconds:,.0f}",
+                f"{benchmark['peak_memory_above_mb'] / 1024:.2f}",
+                f"{100 * benchmark['success']:.2f}",
+                f"{benchmark['rms_distortion']:.4f}",
+            ]
+        ],
+        num_text_columns=0,
     )
+    what = f"{benchmark['model']} on {benchmark['data']}"
+    return f"{table}\n\n{caption_block(_provenance(benchmark, what))}\n"
+
+
+def _frame_bounds(benchmark: Benchmark) -> str:
+    ours, plain = benchmark["totals"]["ours"], benchmark["totals"]["plain"]
+    rows = [
+        [
+            layer["layer"],
+            f"{layer['seconds']:.2f}",
+            f"{layer['plain_seconds']:.2f}",
+            f"{layer['plain_seconds'] / layer['seconds']:.1f}",
+            f"{layer['error']:.0e}",
+        ]
+        for layer in benchmark["layers"]
+    ]
+    ratio = f"{plain['seconds'] / ours['seconds']:.1f}"
+    largest = max(layer["error"] for layer in benchmark["layers"])
+    rows.append(["all", f"{ours['seconds']:.2f}", f"{plain['seconds']:.2f}", ratio, f"{largest:.0e}"])
+    table = markdown_table(["layer", "ours, s", "full SVD, s", "times faster", "difference of the bounds"], rows)
+    caption = (
+        "**Both frame bounds of AlexNet's layers**, beside the singular values of every matrix on the grid. Seconds "
+        f"elapsed; of the processor {ours['cpu_seconds']:.1f} and {plain['cpu_seconds']:.1f}; peak memory "
+        f"{ours['peak_memory_mb'] / 1024:.1f} and {plain['peak_memory_mb'] / 1024:.1f} GiB. "
+        f"{_provenance(benchmark, 'random weights, grids of 56, 27 and 13 frequencies an axis', clock=False)}"
+    )
+    return f"{table}\n\n{caption_block(caption)}\n"
+
+
+def _orders(benchmark: Benchmark) -> str:
+    rows = [
+        [
+            row["network"],
+            f"{row['num_classes']:,}",
+            f"{row['num_images']}",
+            f"{100 * row['success']:.1f}",
+            f"{100 * row['nearest_share']:.0f}",
+            f"{row['ratio_mean']:.4f}",
+            f"{row['ratio_max']:.3f}",
+            f"{row['passes']:,.0f}",
+            f"{row['passes_of_all']:,.0f}",
+            f"{row['seconds_of_all'] / row['seconds']:.0f}",
+        ]
+        for row in benchmark["orders"]
+    ]
+    header = ["network", "classes", "inputs", "success %", "nearest found, %", "ratio, mean", "largest", "passes"]
+    table = markdown_table([*header, "to every class", "times faster"], rows)
+    caption = (
+        "**What is lost by not trying every class.** Three networks of each kind, with other seeds than those that the "
+        "order of classes was chosen on. Ratio: of the distortion to the smallest over all classes, each attacked on "
+        f"its own. {_provenance(benchmark, 'noisy prototypes of 16 × 16 pixels')}"
+    )
+    return f"{table}\n\n{caption_block(caption)}\n"
+
+
+RENDERERS: Mapping[str, Callable[[Benchmark], str]] = {
+    "points": _scaling,
+    "refreshes": _refreshes,
+    "seconds_taken": _training_set,
+    "totals": _frame_bounds,
+    "orders": _orders,
+}
+"""A field that only one kind of record has → what renders that kind."""
+
+
+def _provenance(benchmark: Benchmark, what: str, *, clock: bool = True) -> str:
+    machine, threads = benchmark["machine"], benchmark["threads"]
+    where = machine.get("accelerator") or f"{machine['processor']}, {threads} thread{'s' * (threads > 1)}"
+    seconds = {"processor": "seconds of processor time", "elapsed": "elapsed seconds"}[benchmark["seconds"]]
+    versions = ", ".join(f"{name} {version}" for name, version in benchmark["versions"].items() if version)
+    told = "; ".join([f"{what}, {where}", *([seconds] if clock else []), versions])
+    return f'<span class="provenance">{told}</span>'
