@@ -145,6 +145,8 @@ def register() -> torch.library.Library | None:
     for name, answer in answers.items():
         setattr(module, name, lambda answer=answer: answer)
     module.manual_seed_all = lambda seed: None
+    module.get_rng_state = lambda device=None: torch.get_rng_state()
+    module.set_rng_state = lambda state, device=None: None
     module.get_amp_supported_dtype = lambda: [torch.bfloat16]
     backend_registration._setup_privateuseone_for_python_backend(NAME, backend_module=module)
     library = torch.library.Library("aten", "IMPL")

@@ -1,7 +1,11 @@
+import math
+
 import pytest
 import torch
 
-from tutorial_pkg.models import build_model
+from tutorial_pkg.adversarial_training.examples import make_examples
+from tutorial_pkg.models import LayeredModel, batched_logits, build_model
+from tutorial_pkg.units.directions import layer_features
 
 NAMES = ["softmax", "fc100-100-10", "fc123-456-10", "fc200-200-10", "ae400-10", "conv"]
 
@@ -54,3 +58,15 @@ def test_above_leaves_the_modes_of_the_layers_it_shares():
     rest = model.above(model.layer_names[0])
     assert rest.training
     assert [module.training for module in model.modules()] == before
+
+
+def test_a_first_layer_in_place_leaves_the_inputs():
+    layers = {"relu": torch.nn.ReLU(inplace=True), "logits": torch.nn.Linear(6, 3)}
+    model, inputs = LayeredModel(layers), torch.randn(4, 6)
+    before = inputs.clone()
+    batched_logits(model, inputs)
+    layer_features(model, inputs, "logits")
+    for source in ("linearised", "minimum_distortion"):
+        options = {"source": source, "generator": torch.Generator(), "box": (-math.inf, math.inf)}
+        make_examples(model, inputs, torch.zeros(4, dtype=torch.long), **options)
+    assert torch.equal(inputs, before)

@@ -1,6 +1,7 @@
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tutorial_pkg.records import (
     read_confirmations,
     read_record,
     status,
+    to_plain,
     write_confirmations,
     write_record,
 )
@@ -203,3 +205,13 @@ def test_records_knows_neither_torch_nor_matplotlib(repository):
     source = (repository / "tutorial_pkg" / "records.py").read_text()
     assert "torch" not in source.replace("torchvision", "")
     assert "matplotlib" not in source
+
+
+def test_paths_become_text_and_a_path_may_be_text(tmp_path, monkeypatch):
+    assert to_plain({"root": Path("a")}) == {"root": "a"}
+    write_record(tmp_path, make_record())
+    (path,) = tmp_path.rglob("*.json")
+    key = read_record(path).key
+    assert read_record(str(path)).key == key
+    monkeypatch.chdir(path.parent.parent)
+    assert read_record(Path(*path.parts[-2:])).key == key

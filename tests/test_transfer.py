@@ -197,3 +197,9 @@ def test_labels_and_logits_of_another_shape_are_refused_and_images_stay():
     transfer_table({"in place": Call(lambda x: x.neg_())}, inputs, labels=torch.arange(3), examples=examples)
     assert torch.equal(inputs, torch.eye(3))
     assert torch.equal(examples["moved"], inputs.flip(1))
+
+
+@pytest.mark.parametrize("labels", [[5, 0], [-1, 0]])
+def test_labels_that_no_model_knows_are_refused(labels):
+    with pytest.raises(ValueError, match=r"class indices in 0\.\.1"):
+        transfer_table({"a": nn.Identity()}, torch.eye(2), labels=torch.tensor(labels), examples={})

@@ -21,13 +21,16 @@ def error_rate(logits: Tensor, labels: Tensor) -> float:
         0.5
 
     Raises:
-        ValueError: the logits are no matrix with rows, or there is not one label a row.
+        ValueError: the logits are no matrix with rows, or NaN, or there is not one class index a row.
     """
     if logits.ndim != 2 or len(logits) == 0 or labels.shape != logits.shape[:1]:
         raise ValueError(
             f"expected logits [N, K] and labels [N] with N at least 1, got shapes {tuple(logits.shape)} and "
             f"{tuple(labels.shape)}"
         )
+    if labels.is_floating_point() or logits.isnan().any():
+        came = f"labels of {labels.dtype}" if labels.is_floating_point() else "logits that are NaN"
+        raise ValueError(f"expected class indices for labels and logits that can be compared, got {came}")
     return (logits.argmax(dim=1) != labels).sum().item() / len(labels)
 
 

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 import numpy as np
@@ -118,13 +118,15 @@ def write_record(root: Path, record: Record) -> Path:
     return path
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: Path | str) -> Record:
     """Read a record and check it against itself.
 
     Raises:
         FileNotFoundError: there is no such record.
-        RecordError: the file is not a whole record, or was changed after it was written.
+        RecordError: the file is not a whole record, or its configuration, data, code or place were changed after it
+            was written; its values are believed.
     """
+    path = Path(path).resolve()
     advice = f"Delete {path} and run scripts/build_figures.py again."
     try:
         content = _decode_floats(json.loads(path.read_text(encoding="utf-8")))
@@ -242,7 +244,7 @@ def to_plain(value: Any) -> Any:
         return [to_plain(v) for v in value]
     if isinstance(value, np.generic):
         return value.item()
-    return value
+    return str(value) if isinstance(value, PurePath) else value
 
 
 def _read_arrays(path: Path, sha256: str) -> dict[str, np.ndarray]:

@@ -231,12 +231,17 @@ def reach(inputs: Float[Tensor, "batch *shape"], adv_source: Tensor, adv_target:
 def _misclassified(model: nn.Module, inputs: Tensor, labels: Tensor, batch_size: int) -> Bool[Tensor, " batch"]:
     """Say which images a model gets wrong; on the CPU."""
     predicted = []
+    lowest, highest = labels.aminmax()
     with torch.no_grad():
         for batch in inputs.split(batch_size):
             logits = model(batch.clone())  # its first operation may be in place
             if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(batch):
                 came = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
                 raise ValueError(f"a model must return logits [N, K], got {came} for {len(batch)} images")
+            if lowest < 0 or highest >= logits.shape[1]:
+                raise ValueError(
+                    f"labels must be class indices in 0..{logits.shape[1] - 1}, got {int(lowest)}..{int(highest)}"
+                )
             if logits.isnan().any():
                 raise ValueError("a model must return finite logits, got NaN; check its weights and the images")
             predicted.append(logits.argmax(1))

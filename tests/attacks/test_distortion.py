@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import math
 
 import pytest
 import torch
@@ -201,6 +202,36 @@ def test_a_walk_can_start_elsewhere(network, images, targets):
     assert again.num_evals.sum() < 0.7 * reference.num_evals.sum()
 
 
+@pytest.mark.parametrize("feature", [torch.sqrt, torch.log], ids=["sqrt", "log"])
+@pytest.mark.parametrize(("loss", "polish"), [("margin", True), ("margin", False), ("cross_entropy", True)])
+def test_slopes_that_are_infinite_at_the_edge_of_the_box(feature, loss, polish):
+    """The images' own gradients are finite; the walk meets infinite ones where a step is clipped to 0."""
+    torch.manual_seed(0)
+    linear = nn.Linear(20, 3)
+    inputs = 0.25 + 0.5 * torch.rand(40, 20)
+    targets = (linear(feature(inputs)).argmax(1) + 1) % 3
+    options = {"targets": targets, "loss": loss, "polish": polish}
+    result = minimum_distortion(lambda x: linear(feature(x)), inputs, **options)
+    bent = minimum_distortion(lambda x: linear(feature(x)), inputs, **options, box=(1e-6, 1.0))
+    assert bent.success.all()
+    assert result.success.float().mean() > 0.9
+    ratio = (result.l2_norm / bent.l2_norm)[result.success]
+    assert ratio.median() < 1.01
+    assert ratio.mean() < 1.15
+
+
+def test_gradients_that_are_infinite_at_the_image_itself():
+    """As of x^(1/2.2), a gamma correction, where a digit is black."""
+    torch.manual_seed(0)
+    linear = nn.Linear(20, 3)
+    inputs = torch.rand(20, 20) * (torch.rand(20, 20) > 0.5)
+    targets = (linear(inputs ** (1 / 2.2)).argmax(1) + 1) % 3
+    result = minimum_distortion(lambda x: linear(x ** (1 / 2.2)), inputs, targets=targets)
+    smoothed = minimum_distortion(lambda x: linear((x + 1e-6) ** (1 / 2.2)), inputs, targets=targets)
+    assert result.success.all()
+    assert (result.l2_norm / smoothed.l2_norm).mean() < 1.1
+
+
 def test_not_finite_gradients_spoil_no_neighbour():
     """√ has an infinite slope at 0, where the first image has pixels; the second must not notice."""
     torch.manual_seed(0)
@@ -214,8 +245,72 @@ def test_not_finite_gradients_spoil_no_neighbour():
     targets = (model(inputs).argmax(1) + 1) % 3
     both = minimum_distortion(model, inputs, targets=targets)
     alone = minimum_distortion(model, inputs[1:], targets=targets[1:])
-    assert torch.allclose(both.adv_inputs[1:], alone.adv_inputs)
-    assert both.success[1] == alone.success[0]
+    assert both.success.all()
+    torch.testing.assert_close(both.l2_norm[1:], alone.l2_norm, rtol=1e-3, atol=0)
+
+
+def test_a_compiled_model(network, images, targets):
+    """Its backward pass can be asked for once only, so the attack runs it as it was written."""
+    inputs, goal = images[0][:5], targets[:5]
+    compiled = torch.compile(network, backend="aot_eager")
+    compiled(inputs)
+    result = minimum_distortion(compiled, inputs, targets=goal)
+    assert torch.equal(result.adv_inputs, minimum_distortion(network, inputs, targets=goal).adv_inputs)
+
+
+def test_another_default_dtype(network, images, targets):
+    inputs, goal = images[0][:5], targets[:5]
+    expected = minimum_distortion(network, inputs, targets=goal)
+    torch.set_default_dtype(torch.float64)
+    try:
+        result = minimum_distortion(network, inputs, targets=goal)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(result.adv_inputs, expected.adv_inputs)
+
+
+def test_autocast_of_the_caller_where_the_model_does_without(network, images, targets):
+    def guarded(x):
+        with torch.autocast("cpu", enabled=False):
+            return network(x)
+
+    inputs, goal = images[0][:5], targets[:5]
+    expected = minimum_distortion(network, inputs, targets=goal)
+    with torch.autocast("cpu", torch.bfloat16):
+        result = minimum_distortion(guarded, inputs, targets=goal)
+    assert torch.equal(result.adv_inputs, expected.adv_inputs)
+
+
+def test_a_tie_at_the_image_itself():
+    model = nn.Linear(16, 4, bias=False)
+    for loss, polish in (("margin", True), ("margin", False), ("cross_entropy", True), ("cross_entropy", False)):
+        result = minimum_distortion(model, torch.zeros(1, 16), labels=torch.tensor([0]), loss=loss, polish=polish)
+        assert result.success.all(), (loss, polish)
+        assert result.l2_norm < 1e-2
+
+
+@pytest.mark.parametrize("size", [1e-1, 1e-3, 1e-4])
+@pytest.mark.parametrize("loss", ["margin", "cross_entropy"])
+def test_the_search_over_c_is_as_exact_for_small_distances(size, loss):
+    """A linear model of two classes, whose boundary is at a known distance."""
+    torch.manual_seed(0)
+    normal = torch.nn.functional.normalize(torch.randn(100), dim=0) * 10
+    inputs = torch.randn(4, 100)
+    inputs -= ((inputs @ normal + 10 * size * 10) / 100)[:, None] * normal  # m = −100·size, so ‖r‖ = 10·size
+    model = lambda x: torch.stack([torch.zeros(len(x)), x @ normal], dim=1)  # noqa: E731
+    options = {"targets": torch.ones(4, dtype=torch.long), "box": (-math.inf, math.inf), "loss": loss, "polish": False}
+    result = minimum_distortion(model, inputs, **options)
+    assert result.success.all()
+    assert (result.rms_distortion / size).max() < 1.1
+
+
+def test_a_model_that_squeezes_its_output():
+    torch.manual_seed(0)
+    linear = nn.Linear(8, 3)
+    inputs = torch.rand(5, 8)
+    targets = (linear(inputs).argmax(1) + 1) % 3
+    with pytest.raises(ValueError, match=r"logits of shape \(1, K\)"):
+        minimum_distortion(lambda x: linear(x).squeeze(), inputs, targets=targets)
 
 
 def test_a_model_whose_first_operation_is_in_place(network, images, targets):
@@ -239,6 +334,7 @@ def test_a_model_whose_first_operation_is_in_place(network, images, targets):
 
 @pytest.mark.parametrize("box", [(-0.1, 0.2), (-2.2, 0.8)])
 def test_a_bound_that_float32_rounds_outward(box):
+    torch.manual_seed(0)
     lower, upper = torch.tensor(box)
     x = torch.stack([lower, upper, lower, upper])[None].expand(3, 4).clone()
     model = nn.Linear(4, 3)

@@ -133,3 +133,29 @@ def test_compact_form_is_the_textbook_two_loop_recursion():
         for i, a in zip(reversed(order), reversed(kept), strict=True):
             q = q + (a - (y[i] @ q) / (s[i] @ y[i])) * s[i]
         assert torch.allclose(q, ours)
+
+
+def test_box_lbfgs_goes_round_an_infinite_value():
+    """The first trial is clipped to 0, where −log x and its slope are infinite."""
+
+    def value_and_grad(x):
+        return (3 * x - x.log()).sum(1), 3 - 1 / x
+
+    found = box_lbfgs(value_and_grad, torch.full((2, 3), 0.9))
+    assert torch.allclose(found, torch.full((2, 3), 1 / 3), atol=1e-4)
+
+
+def test_box_lbfgs_stops_each_problem_at_its_own_tolerance():
+    evaluated = torch.zeros(2)
+
+    def value_and_grad(x, center, row):
+        evaluated[row] += 1
+        away = x - center
+        return (away**2 + away**4).sum(1), 2 * away + 4 * away**3
+
+    centers, rows = torch.full((2, 3), 0.7), torch.arange(2)
+    found = box_lbfgs(
+        value_and_grad, torch.zeros(2, 3), per_problem=(centers, rows), tolerance=torch.tensor([0.1, 1e-6])
+    )
+    assert (found[1] - 0.7).abs().max() < 1e-5
+    assert evaluated[0] < evaluated[1]

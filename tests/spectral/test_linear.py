@@ -84,3 +84,16 @@ def test_bad_input_says_what_to_do(weight, message):
 def test_a_weight_that_is_no_tensor_is_named():
     with pytest.raises(ValueError, match=r"got list; pass layer\.weight"):
         checked_weight([[1.0]], (2,), "[out, in]")
+
+
+@pytest.mark.parametrize("kind", ["triangular", "pivot growth"])
+def test_square_matrices_on_which_the_fast_way_fails(kind):
+    torch.manual_seed(0)
+    if kind == "triangular":
+        matrix = torch.triu(torch.randn(600, 600, dtype=torch.float64)) / 600**0.5
+    else:  # Wilkinson's: elimination doubles the last column in every step
+        matrix = torch.eye(600, dtype=torch.float64) - torch.tril(torch.ones(600, 600, dtype=torch.float64), -1)
+        matrix[:, -1] = 1
+    bounds, values = linear_frame_bounds(matrix), torch.linalg.svdvals(matrix)
+    assert bounds.upper == pytest.approx(values[0].item(), rel=1e-9)
+    assert bounds.lower == pytest.approx(values[-1].item(), abs=1e-9 * values[0].item())

@@ -182,3 +182,22 @@ def test_pairs_that_do_not_match_are_refused():
         layer_gains(model, inputs, inputs[:2])
     with pytest.raises(ValueError, match="got the inputs themselves"):
         layer_gains(model, inputs, inputs)
+
+
+def test_weights_that_are_computed_stay_what_they_are():
+    """Reading a spectrally normalised weight in train mode moves its power iteration."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Linear(50, 50))).train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    first = model_frame_bounds(model)
+    assert model_frame_bounds(model) == first
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert model.training
+
+
+def test_a_first_layer_in_place_leaves_the_inputs():
+    model = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(1, 2, 3))
+    inputs = torch.randn(1, 1, 6, 6)
+    before = inputs.clone()
+    model_frame_bounds(model, inputs=inputs)
+    assert torch.equal(inputs, before)

@@ -120,3 +120,17 @@ def test_bad_input_says_what_to_do():
         padded_frame_bounds(nn.Sequential(nn.Linear(4, 4), nn.ReLU()), (4,))
     with pytest.raises(ValueError, match="input_shape: expected integers of at least 1"):
         padded_frame_bounds(nn.Conv2d(3, 4, 3), (3, 0, 8))
+
+
+def test_a_layer_of_zeros_too_large_to_be_written_out():
+    layer = nn.Conv2d(3, 8, 3, padding=1)
+    nn.init.zeros_(layer.weight)
+    bounds = padded_frame_bounds(layer, (3, 28, 28))
+    assert (bounds.lower, bounds.upper) == (0.0, 0.0)
+
+
+def test_inference_mode():
+    layer = nn.Conv1d(1, 2, 3)
+    with torch.inference_mode():
+        there = padded_frame_bounds(layer, (1, 8))
+    assert there == padded_frame_bounds(layer, (1, 8))

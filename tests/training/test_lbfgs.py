@@ -88,3 +88,10 @@ def test_bad_arguments_say_what_was_expected(blobs):
     with pytest.raises(ValueError, match="one weight decay for each of the 1 trained layers, got 2"):
         train_classifier(linear_model(), inputs, labels, weight_decay=(0.1, 0.1))
     assert DECAY_CONVENTIONS == ("half_sum", "sum", "sum_over_units")
+
+
+def test_a_negative_decay_is_refused():
+    with pytest.raises(ValueError, match="weight decay of at least 0"):
+        train_classifier(
+            torch.nn.Linear(2, 2), torch.rand(4, 2), torch.zeros(4, dtype=torch.long), weight_decay=(-1.0,)
+        )

@@ -93,7 +93,7 @@ def _linearised_step(
     """
     x = inputs.detach().requires_grad_()
     with torch.enable_grad():
-        logits = model(x)
+        logits = model(x.clone())  # its first operation may be in place
         rivals = logits.detach().scatter(1, labels[:, None], -math.inf).argmax(1)
         margin = (logits.gather(1, labels[:, None]) - logits.gather(1, rivals[:, None]))[:, 0]
         (gradient,) = torch.autograd.grad(margin.sum(), x)
@@ -104,7 +104,7 @@ def _linearised_step(
 
 @torch.no_grad()
 def _runner_up(model: LayeredModel, inputs: Tensor, labels: Tensor) -> Int[Tensor, " n"]:
-    return model(inputs).scatter(1, labels[:, None], -math.inf).argmax(1)
+    return model(inputs.clone()).scatter(1, labels[:, None], -math.inf).argmax(1)
 
 
 def _shifted(images: Tensor, generator: torch.Generator) -> Float[Tensor, "n *features"]:

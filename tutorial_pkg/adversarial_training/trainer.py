@@ -17,6 +17,7 @@ from tutorial_pkg.data import Dataset
 from tutorial_pkg.models import LayeredModel
 from tutorial_pkg.models.mnist import build_mnist_model
 from tutorial_pkg.training.lbfgs import TrainingResult
+from tutorial_pkg.training.randomness import seeded
 
 WARM_UP = 200  # steps over which the learning rate rises to its first value, or a tenth of all if that is fewer
 ADAM_SHARE = 0.1  # of Muon's learning rate, for what Adam moves beside it
@@ -108,9 +109,7 @@ def train_adversarially(
     """
     inputs, labels = dataset.train_inputs.to(device), dataset.train_labels.to(device)
     steps = math.ceil(len(labels) / recipe.batch_size) * recipe.epochs
-    cuda = [torch.device(device)] if device.startswith("cuda") else []
-    with torch.random.fork_rng(devices=cuda), tqdm(total=steps, disable=not progress, leave=False) as bar:
-        torch.manual_seed(seed)
+    with seeded(seed), tqdm(total=steps, disable=not progress, leave=False) as bar:
         # Built and shuffled on the CPU, so that every device starts from the same weights and batches.
         model = build_mnist_model(recipe.model).to(device)
         _check(recipe, model)

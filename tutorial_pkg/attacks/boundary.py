@@ -119,7 +119,7 @@ def _wanted_margin(walk: Walk, nearest: Nearest, ahead: float) -> Float[Tensor, 
     wanted = 2 * walk.tie - ahead * walk.gap
     if ahead == 0:
         unmet = torch.isinf(nearest.squared_norm[walk.row])
-        wanted = wanted + OVERSHOOT * unmet * (wanted - walk.margins.amin(1)).clamp(min=0)
+        wanted = wanted + torch.where(unmet, OVERSHOOT * (wanted - walk.margins.amin(1)).clamp(min=0), 0.0)
     return wanted
 
 

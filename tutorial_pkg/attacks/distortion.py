@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +22,7 @@ from tutorial_pkg.attacks.validation import (
     check_inputs,
     check_logits,
     check_options,
+    check_shape,
     rounded_box,
 )
 from tutorial_pkg.models.evaluation import evaluation_mode
@@ -89,7 +92,8 @@ def minimum_distortion(
     the batch by rounding only. The arguments are left as they are: the model's mode, gradients, `requires_grad`.
 
     Args:
-        model: returns logits `[N, K]`; evaluated in eval mode.
+        model: returns logits `[N, K]`, of batches of any size; evaluated in eval mode, which it is put into while the
+            attack runs. So threads may share a model that is in eval mode already, and no other.
         inputs: x, float32 or float64 `[N, ...]`, in the box.
         targets: l, `[N]`: the class to reach. One that is predicted already needs no change: r = 0.
         labels: the class to leave for the nearest other one, `[N]`; give this or `targets`. With more than ten classes
@@ -136,10 +140,15 @@ def minimum_distortion(
     assert classes is not None
     options = Options(rounded_box(box, inputs.dtype), loss, polish, max_iter, num_search_steps)
     size = batch_size or _default_batch_size(inputs)
-    logits: Classifier = lambda x: model(x.clone())  # noqa: E731 - the model's first operation may be in place
     parts = []
     bar = tqdm(total=len(inputs), disable=not progress, unit="image")
-    with bar, evaluation_mode(model), torch.inference_mode(False):
+
+    def logits(x: Tensor) -> Tensor:
+        found = model(x.clone())  # the model's first operation may be in place
+        check_shape(found, x)
+        return found
+
+    with bar, evaluation_mode(model), torch.inference_mode(False), _uncompiled():
         for x, wanted in zip(inputs.detach().split(size), classes.long().split(size), strict=True):
             # Clones, because tensors made in the caller's inference mode cannot take part in a backward pass.
             parts.append(_attack(logits, x.clone(), wanted.clone(), options, size, targeted=targets is not None))
@@ -157,6 +166,19 @@ def _attack(
     with torch.no_grad():
         logits = model(inputs)
     check_logits(logits, inputs, classes)
+    with torch.autocast(inputs.device.type, enabled=False):  # a model may do without it while its caller does not
+        return _attack_batch(model, inputs, classes, logits, options, num_problems, targeted)
+
+
+def _attack_batch(
+    model: Classifier,
+    inputs: Tensor,
+    classes: Tensor,
+    logits: Tensor,
+    options: Options,
+    num_problems: int,
+    targeted: bool,
+) -> Found:
     predicted = logits.argmax(dim=1)
     there = predicted == classes if targeted else predicted != classes
     found = already_there(inputs, predicted)
@@ -169,6 +191,12 @@ def _attack(
         for some in rows.split(max(1, num_problems // num_classes)):
             found.put(some, reach_nearest(model, inputs[some], classes[some], logits[some], options))
     return found
+
+
+def _uncompiled() -> AbstractContextManager[object]:
+    """Have compiled models run as they were written: a compiled backward pass can be asked for one gradient only."""
+    compiling = "torch._dynamo" in sys.modules  # not imported here: it takes a second, and nothing is compiled yet
+    return torch.compiler.set_stance("force_eager") if compiling else nullcontext()
 
 
 def _default_batch_size(inputs: Tensor) -> int:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tutorial_pkg.attacks.boundary import walk_boundary
 from tutorial_pkg.attacks.class_order import by_expected_distance
-from tutorial_pkg.attacks.margins import Classifier, margins, succeeds
+from tutorial_pkg.attacks.margins import TIE_MARGIN, Classifier, margins, succeeds
 from tutorial_pkg.attacks.penalty_search import search_penalty
 
 HINGE_TEMPERATURE = 0.02  # of loss="margin", as a share of what the clean image lacks of the target
@@ -138,7 +138,10 @@ def _walk(
 def _search(model: Classifier, inputs: Tensor, targets: Tensor, options: Options, loss: str, max_iter: int) -> Found:
     """Search over c, with the cross-entropy or the hinge for the loss."""
     with torch.no_grad():
-        gap = -margins(model(inputs), targets).amin(dim=1)
+        logits = model(inputs)
+        own = logits.gather(1, targets[:, None])[:, 0].abs()
+        # At a tie there is no gap to measure by.
+        gap = torch.maximum(-margins(logits, targets).amin(dim=1), TIE_MARGIN * torch.where(own > 0, own, 1.0))
     solution = search_penalty(
         model,
         inputs,

@@ -38,7 +38,7 @@ def box_lbfgs(
     *,
     per_problem: tuple[Tensor, ...] = (),
     max_iter: int = 100,
-    tolerance: float = 1e-6,
+    tolerance: float | Tensor = 1e-6,
     curvature: float | None = None,
     history_size: int = 8,
 ) -> Tensor:
@@ -57,7 +57,7 @@ def box_lbfgs(
         per_problem: tensors with one row a problem. Where they are given, problems that have converged leave the
             batch, and `value_and_grad` gets the rows that are still running; else it always gets all N.
         max_iter: evaluations after the first.
-        tolerance: stop where clipping x − g / curvature moves no variable by more.
+        tolerance: stop where clipping x − g / curvature moves no variable by more; a number, or one a problem `[N]`.
         curvature: the objective's own, in every direction, before anything is measured (the 1 of ½‖r‖²);
             None estimates it from the latest step.
         history_size: steps remembered, M.
@@ -88,10 +88,11 @@ def box_lbfgs(
             values, grads = (t[rows] for t in value_and_grad(everywhere.reshape(-1, *shape)))
         return values.detach(), grads.detach().flatten(1)
 
+    limits = torch.as_tensor(tolerance).to(x0).expand(len(x0))
     solution = x0.detach().flatten(1).clamp(lower, upper)
     run = _begin(solution, evaluate, curvature, history_size)
     for k in range(max_iter + 1):
-        moving = _projected_gradient(run, lower, upper) > tolerance
+        moving = _projected_gradient(run, lower, upper) > limits[run.row]
         moving &= run.step_length > SHORTEST_STEP
         if k == max_iter or not moving.all():
             solution[run.row] = run.point
@@ -131,7 +132,9 @@ def _advance(run: Run, k: int, evaluate: Callable, box: tuple[float, float], cur
     moved, change = trial - run.point, gradient - run.gradient
     slope = (moved * run.gradient).sum(1)
     rounding = 4 * torch.finfo(value.dtype).eps * run.value.abs()
-    accepted = value <= run.value + 1e-4 * slope.clamp(max=0) + rounding
+    finite = torch.isfinite(change.sum(1))
+    accepted = finite & (value <= run.value + 1e-4 * slope.clamp(max=0) + rounding)
+    moved, change = (torch.where(finite[:, None], t, 0.0) for t in (moved, change))
 
     slot = k % history_size
     run.vectors[:, slot] = moved

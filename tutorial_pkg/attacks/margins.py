@@ -79,7 +79,7 @@ def soft_margin(
         over = margins(model(leaf.reshape(-1, *shape)), targets)
         soft = -temperature * torch.logsumexp(-over / temperature[:, None], dim=1)
         (gradient,) = torch.autograd.grad(soft.sum(), leaf)
-    return SoftMargin(soft.detach(), gradient)
+    return SoftMargin(soft.detach(), _without_infinities(gradient))
 
 
 def nearest_rivals(
@@ -105,7 +105,20 @@ def nearest_rivals(
         each = chosen.sum(dim=0)
         for i in range(num_rivals):
             (gradients[:, i],) = torch.autograd.grad(each[i], leaf, retain_graph=i + 1 < num_rivals)
+    gradients = _without_infinities(gradients)
     margin, nearest = chosen.detach().min(dim=1)
     gradient = gradients[torch.arange(len(points), device=points.device), nearest]
     target = logits.detach().gather(1, targets[:, None])[:, 0]
     return Rivals(over.detach(), tie_margin(target, margin, gradient, points), rivals, gradients)
+
+
+def _without_infinities(gradients: Float[Tensor, "*rows pixels"]) -> Float[Tensor, "*rows pixels"]:
+    """Return gradients in which no pixel outweighs all others, in place: an infinite one counts as the largest finite.
+
+    √x and log x have infinite slopes at the edge of the box, where steps that leave it end.
+    """
+    if not torch.isfinite(gradients.sum()):
+        finite = torch.isfinite(gradients)
+        largest = torch.where(finite, gradients.abs(), 0.0).amax(dim=-1, keepdim=True)
+        gradients.copy_(torch.where(finite, gradients, gradients.sign().nan_to_num() * largest))
+    return gradients

@@ -14,6 +14,7 @@ from tutorial_pkg.attacks.margins import Classifier, soft_margin, succeeds
 
 BRACKET_FACTOR = 4.0  # between two values of c while only one side of the search is known
 TOLERANCE = 1e-3  # of a pixel; also what a bisection's neighbouring values of c differ by
+SHARE = 1e-2  # at most, of the largest pixel of the r that a linear model would need
 HISTORY_SIZE = 3
 
 
@@ -61,7 +62,8 @@ def search_penalty(
     clean, row = inputs.flatten(1), torch.arange(len(inputs), device=inputs.device)
     points, best = inputs, inputs
     succeeding, failing = torch.zeros_like(temperature), torch.full_like(temperature, torch.inf)
-    c = _first_guess(model, inputs, targets, temperature)
+    c, largest_change = _first_guess(model, inputs, targets, temperature)
+    tolerance = (SHARE * largest_change).clamp(max=TOLERANCE)
     for _ in range(num_search_steps):
         points = box_lbfgs(
             value_and_grad,
@@ -69,7 +71,7 @@ def search_penalty(
             *box,
             per_problem=(clean, targets, temperature, c, row),
             max_iter=max_iter,
-            tolerance=TOLERANCE,
+            tolerance=tolerance,
             curvature=1.0,
             history_size=HISTORY_SIZE,
         )
@@ -84,10 +86,16 @@ def search_penalty(
     return PenaltySolution(best, torch.where(found, succeeding, torch.nan), found, num_evals)
 
 
-def _first_guess(model: Classifier, inputs: Tensor, targets: Tensor, temperature: Tensor) -> Float[Tensor, " batch"]:
-    """Return the c whose minimiser is on the boundary of the linearised model, where the loss has slope ½."""
+def _first_guess(
+    model: Classifier, inputs: Tensor, targets: Tensor, temperature: Tensor
+) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
+    """Return the c whose minimiser r is on the boundary of the linearised model, and the largest |r| of its pixels.
+
+    The loss has slope ½ there.
+    """
     margin, gradient = soft_margin(model, inputs.flatten(1), inputs.shape[1:], targets, temperature)
-    return 0.25 * gradient.square().sum(1).clamp(min=1e-12) / (-margin).clamp(min=1e-6)
+    c = 0.25 * gradient.square().sum(1).clamp(min=1e-12) / (-margin).clamp(min=1e-6)
+    return c, gradient.abs().amax(1) / (4 * c)
 
 
 def _column(flags: Tensor, like: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,10 @@ def check_box(box: tuple[float, float] | None) -> None:
     """Raise unless lower < upper."""
     if box is None:
         raise ValueError("expected a box (lower, upper), got None; use (-math.inf, math.inf) where there is none")
-    lower, upper = box
+    try:
+        lower, upper = (float(end) for end in box)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"expected a box of two numbers (lower, upper), got {box!r}") from error
     if not lower < upper:
         raise ValueError(f"expected a box (lower, upper) with lower < upper, got {box!r}; use (0, 1) for images")
 
@@ -70,19 +74,28 @@ def check_dtype(model: object, inputs: Tensor) -> None:
     dtypes = {p.dtype for p in parameters if p.is_floating_point()}
     if dtypes and inputs.dtype not in dtypes:
         came = ", ".join(sorted(str(dtype) for dtype in dtypes))
+        if not dtypes & {torch.float32, torch.float64}:
+            raise ValueError(
+                f"expected a model in float32 or float64, got {came}, whose rounding is larger than what an attack "
+                "measures; use model.float(), or pass a function that converts its argument and result"
+            )
         raise ValueError(
             f"expected inputs of the model's dtype {came}, got {inputs.dtype}; convert the inputs or the model"
         )
 
 
-def check_logits(logits: object, inputs: Tensor, classes: Tensor) -> None:
-    """Raise unless the model returned finite logits [N, K], K ≥ 2, and the class indices are below K."""
+def check_shape(logits: object, inputs: Tensor) -> None:
+    """Raise unless the model returned logits [N, K], K ≥ 2."""
     shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(inputs) or logits.shape[1] < 2:
         raise ValueError(
             f"expected the model to return logits of shape ({len(inputs)}, K) with K >= 2, got {shape}; "
-            "wrap it so that it returns one row of class scores an input"
+            "wrap it so that it returns one row of class scores an input, whatever N is"
         )
+
+
+def check_logits(logits: Tensor, inputs: Tensor, classes: Tensor) -> None:
+    """Raise unless logits [N, K] are finite and of the inputs' dtype, and the class indices are below K."""
     if logits.dtype != inputs.dtype:
         raise ValueError(
             f"expected logits of the inputs' dtype {inputs.dtype}, got {logits.dtype}; wrap the model so that it "
@@ -117,8 +130,8 @@ def check_options(loss: str, max_iter: int | None, num_search_steps: int, batch_
         raise ValueError(f"expected loss to be one of {', '.join(map(repr, LOSSES))}, got {loss!r}")
     counts = {"max_iter": max_iter, "num_search_steps": num_search_steps, "batch_size": batch_size}
     for name, count in counts.items():
-        if count is not None and count < 1:
-            raise ValueError(f"expected {name} of at least 1, got {count}; raise it")
+        if count is not None and not (isinstance(count, Integral) and count >= 1):
+            raise ValueError(f"expected an integer {name} of at least 1, got {count!r}")
 
 
 def _kind(value: object) -> str:

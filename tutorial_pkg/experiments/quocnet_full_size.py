@@ -15,6 +15,7 @@ from tutorial_pkg.figures import Renderer
 from tutorial_pkg.models import QUOCNETS, quocnet
 from tutorial_pkg.records import Record
 from tutorial_pkg.training import measure_steps, step_memory
+from tutorial_pkg.training.randomness import seeded
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,7 @@ def run(config: CellConfig, context: Context) -> Result:
             f"a training step of {config.model}'s stage {config.stage} on {config.batch_size} images needs about "
             f"{need / 2**30:.0f} GiB, and {context.device} has {room / 2**30:.0f}; choose the others with --only"
         )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with seeded(config.seed):
         model = quocnet(replace(full, stages=full.stages[: config.stage])).to(context.device)
     images = as_inputs(context.images(config.dataset).train_images[: config.batch_size])
     images = interpolate(images, size=full.image_size, mode="bilinear", antialias=True)

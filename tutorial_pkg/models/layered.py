@@ -86,4 +86,5 @@ def batched_logits(
         inputs: on any device.
         batch_size: inputs a forward pass.
     """
-    return torch.cat([model(batch.to(device)) for batch in inputs.split(batch_size)])
+    # Clones, because the model's first operation may be in place.
+    return torch.cat([model(batch.to(device, copy=True)) for batch in inputs.split(batch_size)])

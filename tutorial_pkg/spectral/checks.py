@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from numbers import Integral
+
 import torch
 from torch import Tensor
 
@@ -33,12 +36,12 @@ def checked_axes(name: str, value: int | tuple[int, ...], num_axes: int) -> tupl
     Raises:
         ValueError: the tuple has another length, or an entry is no integer of at least 1.
     """
-    axes = (value,) * num_axes if isinstance(value, int) else tuple(value)
+    axes = tuple(value) if isinstance(value, Iterable) else (value,) * num_axes
     if len(axes) != num_axes:
         raise ValueError(f"{name}: expected one integer or {num_axes} of them, one an axis, got {value!r}")
-    if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in axes):
+    if not all(isinstance(n, Integral) and not isinstance(n, bool) and n >= 1 for n in axes):
         raise ValueError(f"{name}: expected integers of at least 1, got {value!r}")
-    return axes
+    return tuple(int(n) for n in axes)
 
 
 def checked_groups(groups: int, num_outputs: int) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from torch import Tensor
 
 from tutorial_pkg.spectral.bounds import FrameBounds
@@ -16,6 +16,7 @@ from tutorial_pkg.spectral.checks import checked_weight
 
 _DENSE = 512
 _SQUARING_IS_SAFE = 1e-4
+_PIVOT_GROWTH = 1e6  # of an LU factorisation, by which its rounding grows too; 10 or 20 are usual
 
 Vectors = Float[Tensor, "n 1"]
 
@@ -61,10 +62,12 @@ def _extremes(wide: Float[Tensor, "n m"]) -> tuple[float, float]:
 
 
 def _square_extremes(square: Float[Tensor, "n n"]) -> tuple[float, float]:
-    """Return both by Lanczos on WW* and, through an LU factorisation, on its inverse."""
+    """Return both by Lanczos on WW* and, through an LU factorisation, its inverse; a lower one of NaN if that fails."""
     upper = math.sqrt(_top_eigenvalue(lambda x: square @ (square.T @ x), square))
     lu, pivots = torch.linalg.lu_factor_ex(square)[:2]
     rounding = torch.finfo(square.dtype).eps * upper
+    if lu.abs().max() > _PIVOT_GROWTH * square.abs().max():
+        return math.nan, upper
     if lu.diagonal().abs().min() * len(square) < rounding:  # σ_min is at most this pivot times ‖L‖ ≤ n
         return 0.0, upper
 
@@ -72,7 +75,10 @@ def _square_extremes(square: Float[Tensor, "n n"]) -> tuple[float, float]:
         y = torch.linalg.lu_solve(lu, pivots, x)
         return torch.linalg.lu_solve(lu, pivots, y, adjoint=True)
 
-    return 1 / math.sqrt(_top_eigenvalue(inverse, square, 20)), upper
+    try:
+        return 1 / math.sqrt(_top_eigenvalue(inverse, square, 20)), upper
+    except ArpackError:  # where the inverse overflows, or spans too many orders of magnitude
+        return math.nan, upper
 
 
 def _wide_extremes(wide: Float[Tensor, "n m"]) -> tuple[float, float]:

@@ -63,11 +63,12 @@ def model_frame_bounds(
         [('0', (2, 1, 3, 3)), ('3', (2, 8))]
     """
     sizes = {} if inputs is None else _map_sizes(model, inputs)
-    return [
-        LayerBounds(name, tuple(layer.weight.shape), layer_frame_bounds(layer, sizes.get(name, grid)))
-        for name, layer in model.named_modules()
-        if isinstance(layer, Convolution | nn.Linear)
-    ]
+    with evaluation_mode(model):  # in which a weight that is computed, as by `spectral_norm`, stays what it is
+        return [
+            LayerBounds(name, tuple(layer.weight.shape), layer_frame_bounds(layer, sizes.get(name, grid)))
+            for name, layer in model.named_modules()
+            if isinstance(layer, Convolution | nn.Linear)
+        ]
 
 
 def layer_frame_bounds(layer: Convolution | nn.Linear, grid: int | tuple[int, ...]) -> FrameBounds:
@@ -94,7 +95,7 @@ def _map_sizes(model: nn.Module, inputs: Tensor) -> dict[str, tuple[int, ...]]:
     ]
     try:
         with evaluation_mode(model), torch.no_grad():
-            model(inputs)
+            model(inputs.clone())  # its first operation may be in place
     finally:
         for handle in hooks:
             handle.remove()

@@ -50,7 +50,12 @@ def padded_frame_bounds(layer: nn.Module, input_shape: tuple[int, ...], *, max_i
         >>> round(bounds.lower, 6), round(bounds.upper, 6)
         (0.707107, 0.707107)
     """
-    shape = checked_axes("input_shape", input_shape, len(input_shape))
+    with torch.inference_mode(False):
+        return _padded_frame_bounds(layer, checked_axes("input_shape", input_shape, len(input_shape)), max_iter)
+
+
+def _padded_frame_bounds(layer: nn.Module, shape: tuple[int, ...], max_iter: int) -> FrameBounds:
+    """Compute on a copy of the layer."""
     layer = _in_float64(copy.deepcopy(layer)).eval().requires_grad_(False)
     zero, offset = _probe(layer, shape)
     rows, cols = offset.numel(), zero.numel()
@@ -70,6 +75,8 @@ def padded_frame_bounds(layer: nn.Module, input_shape: tuple[int, ...], *, max_i
         return result.flatten().cpu().numpy()
 
     operator = LinearOperator((min(rows, cols),) * 2, matvec=gram, dtype=np.float64)
+    if not gram(np.random.default_rng(1).standard_normal(operator.shape[0])).any():  # ARPACK fails on zero
+        return FrameBounds(0.0, 0.0, rows, cols, grid=(), certificate=math.inf)
     lower, upper = (_end(operator, which, max_iter) for which in ("SA", "LA"))
     return FrameBounds(lower, upper, rows, cols, grid=(), certificate=math.inf)
 

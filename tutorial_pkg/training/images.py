@@ -19,6 +19,7 @@ from tutorial_pkg.image_folder import ImageDataset
 from tutorial_pkg.models.alexnet import alexnet, alexnet_config
 from tutorial_pkg.models.layered import LayeredModel
 from tutorial_pkg.records import write_atomically
+from tutorial_pkg.training.randomness import seeded
 from tutorial_pkg.training.resources import peak_memory_mb
 
 
@@ -143,11 +144,9 @@ def train_images(
     Source: Krizhevsky, Sutskever, Hinton (2012), section 5: batches of 128, momentum 0.9, weight decay 0.0005.
     """
     images, labels = dataset.train_images.to(device), dataset.train_labels.to(device)
-    cuda = [torch.device(device)] if device.startswith("cuda") else []
     curves = ImageTraining()
     steps_an_epoch = math.ceil(len(labels) / recipe.batch_size)
-    with torch.random.fork_rng(devices=cuda), tqdm(total=recipe.epochs, disable=not progress, unit="epoch") as bar:
-        torch.manual_seed(seed)
+    with seeded(seed), tqdm(total=recipe.epochs, disable=not progress, unit="epoch") as bar:
         # Built on the CPU, so that every device starts from the same weights.
         model = build_image_model(recipe, dataset).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         generator = torch.Generator().manual_seed(seed)

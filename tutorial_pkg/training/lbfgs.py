@@ -95,6 +95,8 @@ def quadratic_decay(
     ]
     if convention not in DECAY_CONVENTIONS:
         raise ValueError(f"unknown convention {convention!r}; expected one of {DECAY_CONVENTIONS}")
+    if any(decay < 0 for decay in weight_decay):
+        raise ValueError(f"expected a weight decay of at least 0 for each layer, got {tuple(weight_decay)}")
     if len(weight_decay) != len(layers):
         raise ValueError(
             f"expected one weight decay for each of the {len(layers)} trained layers, got {len(weight_decay)}"

@@ -11,6 +11,7 @@ from tutorial_pkg.models import LayeredModel
 from tutorial_pkg.models.mnist import build_mnist_model
 from tutorial_pkg.training.autoencoder import pretrain_autoencoder
 from tutorial_pkg.training.lbfgs import TrainingResult, train_classifier
+from tutorial_pkg.training.randomness import seeded
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,7 @@ def train(
     if recipe.biases not in BIASES:
         raise ValueError(f"unknown biases {recipe.biases!r}; expected one of {', '.join(BIASES)}")
     inputs, labels = dataset.train_inputs.to(device), dataset.train_labels.to(device)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         model = build_mnist_model(recipe.model).to(device)
         if "code" in model.layer_names:
             pretrain_autoencoder(model, inputs, max_iter=recipe.pretrain_iter, progress=progress)

@@ -13,6 +13,7 @@ from tutorial_pkg.data import Dataset
 from tutorial_pkg.models import LayeredModel
 from tutorial_pkg.models.mnist import build_mnist_model
 from tutorial_pkg.training.lbfgs import TrainingResult
+from tutorial_pkg.training.randomness import seeded
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,7 @@ def train_sgd(
     """
     inputs, labels = dataset.train_inputs.to(device), dataset.train_labels.to(device)
     steps = math.ceil(len(labels) / recipe.batch_size) * recipe.epochs
-    cuda = [torch.device(device)] if device.startswith("cuda") else []
-    with torch.random.fork_rng(devices=cuda), tqdm(total=steps, disable=not progress, leave=False) as bar:
-        torch.manual_seed(seed)
+    with seeded(seed), tqdm(total=steps, disable=not progress, leave=False) as bar:
         # Built and shuffled on the CPU, so that every device starts from the same weights and batches.
         model = build_mnist_model(recipe.model).to(device).train()
         optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)

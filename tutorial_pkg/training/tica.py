@@ -19,6 +19,7 @@ from tutorial_pkg.data import ImageDataset
 from tutorial_pkg.models import LayeredModel
 from tutorial_pkg.models.quocnet import QUOCNETS, LocalFilters, QuocNetConfig, quocnet
 from tutorial_pkg.records import write_atomically
+from tutorial_pkg.training.randomness import seeded
 from tutorial_pkg.training.resources import peak_memory_mb
 
 NUM_POINTS = 60
@@ -135,8 +136,7 @@ def train_tica(
             f"{recipe.model} takes 3×{side}×{side} images, got {tuple(dataset.train_images.shape[1:])}; "
             "resize them or choose another model"
         )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         model = quocnet(config).to(device)
     result = TicaResult([], [], [])
     if state is not None and state.exists():

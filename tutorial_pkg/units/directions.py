@@ -22,7 +22,8 @@ def layer_features(
         layer: a name in `model.layer_names`.
         batch_size: images a forward pass.
     """
-    return torch.cat([model.features(batch, layer).flatten(1) for batch in inputs.split(batch_size)])
+    # Clones, because the model's first operation may be in place.
+    return torch.cat([model.features(batch.clone(), layer).flatten(1) for batch in inputs.split(batch_size)])
 
 
 def top_activations(features: Tensor, direction: Tensor, k: int = 8) -> Int[Tensor, " k"]:
@@ -31,7 +32,7 @@ def top_activations(features: Tensor, direction: Tensor, k: int = 8) -> Int[Tens
         x' = argmax_{x in image set} ⟨φ(x), v⟩                                        (section 3)
 
     φ(x) is a row of `features`, v is `direction`: a unit vector e_i for a single unit, or any other. Among
-    equal activations the image that comes first in the set is taken first.
+    activations that are equal to the last digit the image that comes first in the set is taken first.
 
     Args:
         features: φ of the image set, floats `[images, units]`.
