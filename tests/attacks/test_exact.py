@@ -153,9 +153,7 @@ def test_box_lbfgs_stops_each_problem_at_its_own_tolerance():
         away = x - center
         return (away**2 + away**4).sum(1), 2 * away + 4 * away**3
 
-    centers, rows = torch.full((2, 3), 0.7), torch.arange(2)
-    found = box_lbfgs(
-        value_and_grad, torch.zeros(2, 3), per_problem=(centers, rows), tolerance=torch.tensor([0.1, 1e-6])
-    )
+    rows, tolerance = (torch.full((2, 3), 0.7), torch.arange(2)), torch.tensor([0.1, 1e-6])
+    found = box_lbfgs(value_and_grad, torch.zeros(2, 3), per_problem=rows, tolerance=tolerance)
     assert (found[1] - 0.7).abs().max() < 1e-5
     assert evaluated[0] < evaluated[1]

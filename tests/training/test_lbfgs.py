@@ -92,6 +92,4 @@ def test_bad_arguments_say_what_was_expected(blobs):
 
 def test_a_negative_decay_is_refused():
     with pytest.raises(ValueError, match="weight decay of at least 0"):
-        train_classifier(
-            torch.nn.Linear(2, 2), torch.rand(4, 2), torch.zeros(4, dtype=torch.long), weight_decay=(-1.0,)
-        )
+        quadratic_decay(torch.nn.Linear(2, 2), (-1.0,), convention="half_sum", decay_biases=False)
