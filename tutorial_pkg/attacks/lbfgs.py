@@ -134,7 +134,8 @@ def _advance(run: Run, k: int, evaluate: Callable, box: tuple[float, float], cur
     rounding = 4 * torch.finfo(value.dtype).eps * run.value.abs()
     finite = torch.isfinite(change.sum(1))
     accepted = finite & (value <= run.value + 1e-4 * slope.clamp(max=0) + rounding)
-    moved, change = (torch.where(finite[:, None], t, 0.0) for t in (moved, change))
+    if not finite.all():
+        moved, change = (torch.where(finite[:, None], t, 0.0) for t in (moved, change))
 
     slot = k % history_size
     run.vectors[:, slot] = moved
