@@ -218,4 +218,4 @@ def _portable(text: str) -> str:
             lines.append(line)
         inside = bool(opened) or (inside and (line.startswith("    ") or not line.strip()))
     text = re.sub(r"(?<!!)\[([^\]]+)\]\((?!https?:|#)[^)\n]*\)(\{[^}]*\})?", r"\1", "\n".join(lines))
-    return re.sub(r"\[([^\]]+)\]\[[\w.]*\]", r"\1", text)
+    return re.sub(r"\[([^\]]+)\]\[[\w.-]*\]", r"\1", text)

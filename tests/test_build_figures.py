@@ -155,11 +155,14 @@ def test_confirmed_cells_are_kept(build, monkeypatch, capsys):
     assert build() == 0
     assert len(JOURNAL.ran) == 4
     shown = (build.root / "out" / "toy" / "toy.md").read_text()
-    assert "same numbers in its quick run</span>" in shown
+    assert "same numbers in its quick run][confirmed-records]</span>" in shown
     assert "stale" not in shown
     monkeypatch.setattr(Experiment, "fingerprint", "1" * 64)
     build("--render-only")
-    assert "same numbers in its laptop run</span>" in (build.root / "out" / "toy" / "toy.md").read_text()
+    assert (
+        "same numbers in its laptop run][confirmed-records]</span>"
+        in (build.root / "out" / "toy" / "toy.md").read_text()
+    )
 
 
 def test_one_stale_cell_makes_a_figure_stale(build, monkeypatch):

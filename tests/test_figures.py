@@ -100,11 +100,15 @@ def test_provenance_says_where_numbers_come_from():
 
 def test_provenance_of_confirmed_records_ends_with_what_confirmed_them(tmp_path):
     line = provenance_line([make_record()], confirmed_in="laptop")
-    assert line == provenance_line([make_record()]) + " · code changed since, same numbers in its laptop run"
+    assert (
+        line
+        == provenance_line([make_record()])
+        + " · code changed since, [same numbers in its laptop run][confirmed-records]"
+    )
     assert "same numbers" not in provenance_line([make_record()], stale=True, confirmed_in="laptop")
     Renderer(tmp_path, "x", [make_record()], confirmed_in="quick").table("f", ["a"], [["1"]])
     shown = (tmp_path / "x" / "f.md").read_text()
-    assert "code changed since, same numbers in its quick run</span>" in shown
+    assert "code changed since, [same numbers in its quick run][confirmed-records]</span>" in shown
     assert "stale" not in shown
 
 

@@ -159,7 +159,10 @@ def provenance_line(records: Sequence[Record], *, stale: bool = False, confirmed
         line += f" · bundled {bundled}: the paper's numbers do not apply"
     if stale:
         return line + " · <b>stale</b>: the code has changed since"
-    return line + (f" · code changed since, same numbers in its {confirmed_in} run" if confirmed_in else "")
+    if confirmed_in:
+        # A heading's name, not a path: MkDocs finds its page from wherever the fragment is included.
+        line += f" · code changed since, [same numbers in its {confirmed_in} run][confirmed-records]"
+    return line
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, num_text_columns: int = 1) -> str:

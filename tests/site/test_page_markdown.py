@@ -142,7 +142,7 @@ def test_address_of_an_object_is_refused(records: Records) -> None:
 def test_download_is_clean_and_stands_alone(records: Records) -> None:
     prose = (
         '!!! note "Mind"\n    This.\n\nSee [units](units.py#top), [the paper](https://arxiv.org/abs/1312.6199) '
-        'and [the attack][tutorial_pkg.attacks].\n\n--8<-- "table1/plot.svg"\n'
+        'and [the attack][tutorial_pkg.attacks], [confirmed][confirmed-records].\n\n--8<-- "table1/plot.svg"\n'
     )
     output = v4.new_output("stream", name="stdout", text="1")
     notebook = download_notebook(page(v4.new_markdown_cell(prose), code("print(1)", output)), records, {})
@@ -150,6 +150,6 @@ def test_download_is_clean_and_stands_alone(records: Records) -> None:
     text = notebook.cells[1].source
     assert "> **Mind**" in text
     assert "> This." in text
-    assert "See units, [the paper](https://arxiv.org/abs/1312.6199) and the attack." in text
+    assert "See units, [the paper](https://arxiv.org/abs/1312.6199) and the attack, confirmed." in text
     assert "data:image/svg+xml;base64," in text
     assert notebook.cells[2].outputs == []
