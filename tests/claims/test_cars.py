@@ -18,7 +18,10 @@ def figure6(**values):
         "missed_under_noise": 0.01,
         "success_in_8_bits": {"1": 0.5, "2": 1.0},
     }
-    return {"figure6": [make_record(experiment="figure6", profile="laptop", values={**defaults, **values})]}
+    config = {"recipe": {"model": "quocnet-tiny"}, "seed": 0}
+    return {
+        "figure6": [make_record(experiment="figure6", profile="laptop", config=config, values={**defaults, **values})]
+    }
 
 
 @pytest.mark.parametrize(
@@ -34,3 +37,4 @@ def test_verdict(values, status):
     verdict = judge(Q2, figure6(**values))
     assert verdict.status == status
     assert "of 250 validation cars" in verdict.numbers
+    assert "instead of 1.2 billion, one seed" in verdict.here

@@ -82,7 +82,22 @@ def test_failed_examples_are_counted():
         BY_ID["B1"], {"table1": [table1_record(), table1_record(success_targeted=0.999, num_attacked=3000)]}
     )
     assert verdict.status == "holds in part"
-    assert verdict.numbers.startswith("3 of 3,300 examples, over 2 networks, miss")
+    assert verdict.numbers.startswith("3,300 searches in 2 networks")
+    assert "3 did not get the class searched for (softmax1)" in verdict.numbers
+
+
+def test_noise_is_judged_as_drawn_and_shown_clipped():
+    def figure7(**accuracy):
+        values = {"accuracy_adversarial": 0.0, "accuracy_noise": 0.45, "accuracy_noise_clipped": 0.17} | accuracy
+        return {"figure7": [make_record(config={"name": "softmax1", "seed": 0}, values=values)]}
+
+    verdict = judge(BY_ID["B8"], figure7())
+    assert verdict.status == "holds"
+    for text in (verdict.numbers, verdict.here):
+        assert "softmax1 45 %" in text
+        assert "softmax1 17 %" in text
+    assert judge(BY_ID["B8"], figure7(accuracy_noise=0.35)).status == "holds in part"
+    assert judge(BY_ID["B8"], figure7(accuracy_adversarial=0.01)).status == "does not hold"
 
 
 def test_one_far_image_is_enough_against_each_sample():
@@ -112,5 +127,15 @@ def test_pages(tmp_path):
     assert "Of 2 claims" in glance
     assert '| <span class="mark holds">✔<span> holds on digits</span></span> |' in glance
     assert 'Two. | <span class="mark not-run">○<span> not run</span></span> |' in glance
+    assert "Not counted" not in glance
     write_ledger(tmp_path, claims, records)
     assert (tmp_path / "claims" / "ledger.md").read_text() == full
+
+
+def test_open_questions_are_shown_and_not_counted():
+    question = Claim("O1", "reviews", "Why?", "nothing", ("toy",), "sections/units.py", lambda r: Verdict("open", "1"))
+    claim = Claim("U1", "3", "One.", "a", ("toy",), "sections/units.py", lambda r: Verdict("holds", "1", "a toy"))
+    glance = at_a_glance([claim, question], {"toy": [make_record(experiment="toy", profile="laptop")]})
+    assert glance.startswith("Of 1 claims: **1** ✔ holds. Not counted: the questions that the paper leaves open.\n")
+    assert 'Why? | <span class="mark open">?<span> open</span></span> |' in glance
+    assert "One.<br><small>Here: a toy.</small> |" in glance

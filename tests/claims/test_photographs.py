@@ -17,6 +17,7 @@ def units_record(**changed):
     return make_record(experiment="figures3_4", config={"layer": "fc2", "seed": 0}, values=values, arrays={})
 
 
+ALEXNET = make_record(experiment="alexnet", values={"num_parameters": 2_256_164, "num_classes": 100})
 UNITS_WIN = {"delta": 0.5, "low": 0.4, "high": 0.6, "p_value": 0.001}
 
 
@@ -26,13 +27,23 @@ UNITS_WIN = {"delta": 0.5, "low": 0.4, "high": 0.6, "p_value": 0.001}
         ({}, "holds"),
         ({"class_share": UNITS_WIN}, "holds in part"),
         ({"purity": UNITS_WIN}, "does not hold"),
+        ({"purity": UNITS_WIN | {"p_value": 0.05 / 7}}, "holds in part"),
+        ({"purity": UNITS_WIN | {"delta": 0.14, "low": 0.05, "high": 0.23}}, "holds in part"),
         ({name: {"delta": 0.1, "low": -0.2, "high": 0.4, "p_value": 0.5} for name in SETS}, "does not hold"),
     ],
 )
 def test_u3(changed, status):
-    verdict = judge(BY_ID["U3"], {"figures3_4": [units_record(**changed)]})
+    verdict = judge(BY_ID["U3"], {"figures3_4": [units_record(**changed)], "alexnet": [ALEXNET]})
     assert verdict.status == status
     assert "5,000 validation images" in verdict.numbers
+    assert verdict.here == "an AlexNet with 2.3 million weights instead of 61.0, 100 classes, one seed"
+
+
+def test_u3_names_what_tells_units_apart():
+    changed = {"feature_distance": UNITS_WIN, "class_auc": {"delta": 0.1, "low": 0.01, "high": 0.2, "p_value": 0.048}}
+    verdict = judge(BY_ID["U3"], {"figures3_4": [units_record(**changed)], "alexnet": [ALEXNET]})
+    assert "more in common along units in 1 (feature distance)" in verdict.numbers
+    assert "undecided in 1" in verdict.numbers
 
 
 def attack_record(goal, success=1.0, distortion=0.004, norm=0.5):
@@ -51,4 +62,4 @@ def attack_record(goal, success=1.0, distortion=0.004, norm=0.5):
 )
 def test_q1(far, nearest, status):
     records = [attack_record("far", **far), attack_record("nearest", **nearest), attack_record("penalty")]
-    assert judge(BY_ID["Q1"], {"figure5": records}).status == status
+    assert judge(BY_ID["Q1"], {"figure5": records, "alexnet": [ALEXNET]}).status == status

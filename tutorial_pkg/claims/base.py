@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
+import torch
+
+from tutorial_pkg.models import build_model
 from tutorial_pkg.records import Record
 
 Records = Mapping[str, Sequence[Record]]
 """Experiment → its records, of the largest complete profile."""
 
-Status = Literal["holds", "holds in part", "does not hold", "not run"]
+Status = Literal["holds", "holds in part", "does not hold", "not run", "open"]
 
 
 @dataclass(frozen=True)
@@ -19,12 +23,14 @@ class Verdict:
     """What the records say of a claim.
 
     Attributes:
-        status: in a word.
+        status: in a word; "open" is for questions, which are no claim and are not counted as one.
         numbers: the numbers it rests on, in a sentence.
+        here: for the home page, what was looked at where that is less than the claim speaks of.
     """
 
     status: Status
     numbers: str
+    here: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,3 +67,16 @@ def judge(claim: Claim, records: Records) -> Verdict:
 def graded(whole: bool, part: bool) -> Status:
     """Turn two conditions, the second weaker, into a verdict."""
     return "holds" if whole else "holds in part" if part else "does not hold"
+
+
+def count_seeds(records: Sequence[Record]) -> str:
+    """Say over how many seeds the records are."""
+    number = len({record.config["seed"] for record in records})
+    return f"{number} seeds" if number > 1 else "one seed"
+
+
+@cache
+def num_weights(name: str) -> int:
+    """Count the weights of a model at its original size, without memory for them."""
+    with torch.device("meta"):
+        return sum(p.numel() for p in build_model(name).parameters())

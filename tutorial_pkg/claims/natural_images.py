@@ -2,43 +2,44 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from tutorial_pkg import paper
-from tutorial_pkg.claims.base import Claim, Records, Verdict, graded
-from tutorial_pkg.units import NEGLIGIBLE, verdict
+from tutorial_pkg.claims.base import Claim, Records, Verdict, count_seeds, graded, num_weights
+from tutorial_pkg.claims.units import COUNTED, compared, described
+from tutorial_pkg.units import NEGLIGIBLE
 
 PAGE = "sections/alexnet.py"
 LAYER = "fc2"
 """The last hidden layer."""
 OF_DIRECTIONS = ("class_auc", "class_share")
-COMPARED = {
-    "negligible": "no difference that matters",
-    "undecided": "undecided",
-    "first": "more in common along units",
-    "second": "more in common along random directions",
-}
 PAPER_L2 = paper.FIGURE5_DISTORTION * (3 * 224 * 224) ** 0.5
 """The norm ‖r‖₂ of the paper's average distortion at AlexNet's own image size."""
+
+
+def _network(records: Records) -> str:
+    values = records["alexnet"][0].values
+    return (
+        f"an AlexNet with {values['num_parameters'] / 1e6:.1f} million weights instead of "
+        f"{num_weights('alexnet') / 1e6:.1f}, {values['num_classes']} classes, {count_seeds(records['alexnet'])}"
+    )
 
 
 def _units(records: Records) -> Verdict:
     (record,) = [r for r in records["figures3_4"] if r.config["layer"] == LAYER]
     found = record.values["comparisons"]["units-uniform"]
-    words = {name: verdict(e["low"], e["high"]) for name, e in found.items()}
+    words = {name: compared(**effect, num_tests=len(found)) for name, effect in found.items()}
     sets = {name: word for name, word in words.items() if name not in OF_DIRECTIONS}
     largest = max(abs(found[name]["delta"]) for name in sets)
-    described = ", ".join(f"{COMPARED[name]} in {count}" for name, count in Counter(words.values()).most_common())
     return Verdict(
         graded(
             all(word == "negligible" for word in words.values()),
             sum(word == "negligible" for word in sets.values()) >= len(sets) / 2 and "first" not in sets.values(),
         ),
-        f"of {len(words)} statistics over {record.values['num_images']:,} validation images: {described}; largest |δ| "
-        f"of the top images' statistics {largest:.2f}, negligible below {NEGLIGIBLE}; class purity "
+        f"{_network(records)}: of {len(words)} statistics over {record.values['num_images']:,} validation images, "
+        f"{described(words)}; largest |δ| of the top images' statistics {largest:.2f}; class purity "
         f"{record.values['means']['units']['purity']:.2f} along units, "
         f"{record.values['means']['uniform']['purity']:.2f} along random directions, "
         f"{record.values['means']['chance']['purity']:.2f} by chance",
+        _network(records),
     )
 
 
@@ -51,10 +52,12 @@ def _examples(records: Records) -> Verdict:
             success == 1 and far["distortion_mean"] <= paper.FIGURE5_DISTORTION,
             success == 1 and far["l2_norm_mean"] <= PAPER_L2,
         ),
-        f"success {100 * success:.0f} %; mean distortion to a class chosen beforehand {far['distortion_mean']:.4f} "
-        f"({far['num_attacked']} images; the paper's {paper.FIGURE5_DISTORTION:.4f}), to the nearest class "
-        f"{nearest['distortion_mean']:.4f} ({nearest['num_attacked']} images); mean ‖r‖₂ {far['l2_norm_mean']:.2f} and "
-        f"{nearest['l2_norm_mean']:.2f} (the paper's, at 224 × 224 pixels, {PAPER_L2:.2f})",
+        f"{_network(records)}: success {100 * success:.0f} %; mean distortion to a class chosen beforehand "
+        f"{far['distortion_mean']:.4f} ({far['num_attacked']} images; the paper's {paper.FIGURE5_DISTORTION:.4f}), to "
+        f"the nearest class {nearest['distortion_mean']:.4f} ({nearest['num_attacked']} images); mean ‖r‖₂ "
+        f"{far['l2_norm_mean']:.2f} and {nearest['l2_norm_mean']:.2f} (the paper's, at 224 × 224 pixels, "
+        f"{PAPER_L2:.2f})",
+        _network(records),
     )
 
 
@@ -64,8 +67,8 @@ CLAIMS: tuple[Claim, ...] = (
         "3",
         "Units and random directions are alike on AlexNet, too.",
         f"the condition of U1, on photographs: holds when every statistic's interval of Cliff's δ is within "
-        f"±{NEGLIGIBLE}; in part when half of those of the top images are and none favours units",
-        ("figures3_4",),
+        f"±{NEGLIGIBLE}; in part when half of those of the top images are and none favours units. {COUNTED}",
+        ("figures3_4", "alexnet"),
         PAGE,
         _units,
     ),
@@ -76,7 +79,7 @@ CLAIMS: tuple[Claim, ...] = (
         "holds when every image attacked has one, of a class chosen beforehand and of the nearest class, and the mean "
         "distortion to the chosen class is at most the paper's; in part when every image has one and the mean norm "
         "‖r‖₂ is at most that of the paper's distortion at 224 × 224 pixels",
-        ("figure5",),
+        ("figure5", "alexnet"),
         PAGE,
         _examples,
     ),

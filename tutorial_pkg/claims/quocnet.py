@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from tutorial_pkg import paper
-from tutorial_pkg.claims.base import Claim, Records, Verdict, graded
+from tutorial_pkg.claims.base import Claim, Records, Verdict, count_seeds, graded, num_weights
 
 ENOUGH = 100
 """Recognised cars."""
 
 
 def _cars(records: Records) -> Verdict:
-    values = records["figure6"][0].values
+    record = records["figure6"][0]
+    values = record.values
     count, success, distortion = values["num_attacked"], values["success"], values["distortion"]
+    network = (
+        f"a QuocNet with {num_weights(record.config['recipe']['model']) / 1e6:.1f} million weights instead of "
+        f"{num_weights('quocnet-full') / 1e9:.1f} billion, {count_seeds(records['figure6'])}"
+    )
     return Verdict(
         graded(
             success == 1 and count >= ENOUGH and distortion["mean"] <= paper.FIGURE5_DISTORTION,
             success == 1,
         ),
-        f"{values['num_recognised']} of {values['num_cars']} validation cars are recognised; of {count} attacked, "
-        f"{100 * success:.1f} % become unrecognised, at a mean distortion of {distortion['mean']:.4f} and at most "
-        f"{distortion['max']:.4f}; noise of the same length hides {100 * values['missed_under_noise']:.1f} %; rounded "
-        f"to 256 grey levels, {100 * values['success_in_8_bits']['1']:.1f} % stay unrecognised, made twice as "
-        f"long {100 * values['success_in_8_bits']['2']:.1f} %",
+        f"{network}: {values['num_recognised']} of {values['num_cars']} validation cars are recognised; of "
+        f"{count} attacked, {100 * success:.1f} % become unrecognised, at a mean distortion of "
+        f"{distortion['mean']:.4f} and at most {distortion['max']:.4f}; noise of the same length hides "
+        f"{100 * values['missed_under_noise']:.1f} %; rounded to 256 grey levels, "
+        f"{100 * values['success_in_8_bits']['1']:.1f} % stay unrecognised, made twice as long "
+        f"{100 * values['success_in_8_bits']['2']:.1f} %",
+        network,
     )
 
 

@@ -14,6 +14,7 @@ MARKS: dict[Status, str] = {
     "holds in part": "◐ holds in part",
     "does not hold": "✘ does not hold",
     "not run": "○ not run",
+    "open": "? open",
 }
 SECTIONS = {
     "U": "What units mean (§3)",
@@ -48,22 +49,24 @@ def ledger(claims: Sequence[Claim], records: Records) -> str:
 
 
 def at_a_glance(claims: Sequence[Claim], records: Records) -> str:
-    """Return the count of verdicts and a line for each claim."""
+    """Return the count of verdicts and a line for each claim; open questions have a line and are not counted."""
     verdicts = [(claim, judge(claim, records)) for claim in claims]
     counts = Counter(verdict.status for _, verdict in verdicts)
+    num_open = counts.pop("open", 0)
     summary = " · ".join(f"**{counts[status]}** {MARKS[status]}" for status in MARKS if counts[status])
+    summary += ". Not counted: the questions that the paper leaves open" * bool(num_open)
     rows = []
     for claim, verdict in verdicts:
         mark = MARKS[verdict.status] + " on digits" * ("quick" in _profiles(claim, records))
         rows.append(
             [
                 f"[{claim.id}](claims.md#{claim.id.lower()})",
-                claim.statement,
+                claim.statement + f"<br><small>Here: {verdict.here}.</small>" * bool(verdict.here),
                 f'<span class="mark {_css_class(verdict)}">{mark[0]}<span>{mark[1:]}</span></span>',
             ]
         )
     table = markdown_table(["", "the paper says", "here"], rows, num_text_columns=3) if rows else ""
-    return f"Of {len(claims)} claims: {summary}.\n\n{table}\n"
+    return f"Of {len(claims) - num_open} claims: {summary}.\n\n{table}\n"
 
 
 def _entry(claim: Claim, records: Records) -> str:

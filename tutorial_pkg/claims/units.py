@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from scipy.stats import norm
 
 from tutorial_pkg.claims.base import Claim, Records, Verdict, graded
 from tutorial_pkg.records import Record
@@ -13,6 +14,38 @@ PAGE = "sections/units.py"
 LAYER = "hidden"
 """The last hidden layer, which the paper looks at."""
 OF_SETS = tuple(name for name in STATISTICS if name not in OF_DIRECTIONS)
+LEVEL = 0.05
+"""Of all tests of a claim together."""
+COMPARED = {
+    "negligible": "no difference that matters",
+    "undecided": "undecided",
+    "first": "more in common along units",
+    "second": "more in common along random directions",
+}
+COUNTED = (
+    f"A difference counts where |δ| is at least {NEGLIGIBLE} and its p-value below {LEVEL} divided by the number of "
+    "statistics"
+)
+
+
+def compared(*, delta: float, low: float, high: float, p_value: float, num_tests: int) -> str:
+    """Say what δ shows, as `units.verdict`; but a difference must be more than negligible and survive many tests."""
+    word = verdict(low, high)
+    if word in ("negligible", "undecided"):
+        return word
+    return word if p_value < LEVEL / num_tests and abs(delta) >= NEGLIGIBLE else "undecided"
+
+
+def described(words: Mapping[str, str]) -> str:
+    """List how many statistics got each word, and name those that tell units and random directions apart."""
+    groups: dict[str, list[str]] = {}
+    for name, word in words.items():
+        groups.setdefault(word, []).append(name.replace("_", " "))
+    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+    return ", ".join(
+        f"{COMPARED[word]} in {len(names)}" + f" ({', '.join(names)})" * (word in ("first", "second"))
+        for word, names in ordered
+    )
 
 
 def _effect(records: Sequence[Record], layer: str, pair: str, statistic: str) -> tuple[float, float, float]:
@@ -26,36 +59,27 @@ def _effect(records: Sequence[Record], layer: str, pair: str, statistic: str) ->
 
 
 def _verdicts(records: Sequence[Record], layer: str, pair: str, statistics: Sequence[str]) -> dict[str, str]:
-    return {name: verdict(*_effect(records, layer, pair, name)[1:]) for name in statistics}
-
-
-def _describe(found: dict[str, str], what: dict[str, str]) -> str:
-    return ", ".join(f"{what[name]} for {count}" for name, count in Counter(found.values()).most_common())
-
-
-COMPARED = {
-    "negligible": "no difference that matters",
-    "undecided": "undecided",
-    "first": "more in common along units",
-    "second": "more in common along random directions",
-}
+    words = {}
+    for name in statistics:
+        delta, low, high = _effect(records, layer, pair, name)
+        # The interval's half width is 1.96 standard errors; none at all where every comparison came out alike.
+        z = norm.ppf(0.975) * abs(delta) / max((high - low) / 2, 1e-12)
+        words[name] = compared(delta=delta, low=low, high=high, p_value=2 * norm.sf(z), num_tests=len(STATISTICS))
+    return words
 
 
 def _indistinguishable(records: Records) -> Verdict:
     found = records["units"]
     sets = _verdicts(found, LAYER, "units-uniform", OF_SETS)
     directions = _verdicts(found, LAYER, "units-uniform", OF_DIRECTIONS)
-    alike = [name for name, word in (sets | directions).items() if word in ("negligible", "undecided")]
-    apart = [name.replace("_", " ") for name in sets | directions if name not in alike]
     largest = max(abs(_effect(found, LAYER, "units-uniform", name)[0]) for name in OF_SETS)
     return Verdict(
         graded(
             all(word == "negligible" for word in (sets | directions).values()),
             sum(word == "negligible" for word in sets.values()) >= len(sets) / 2 and "first" not in sets.values(),
         ),
-        f"of {len(sets)} statistics of the top images: {_describe(sets, COMPARED)} (largest |δ| {largest:.2f}, "
-        f"negligible below {NEGLIGIBLE}); of {len(directions)} statistics of the directions over all images: "
-        f"{_describe(directions, COMPARED)}{'; apart: ' + ', '.join(apart) if apart else ''}",
+        f"of {len(sets)} statistics of the top images: {described(sets)} (largest |δ| {largest:.2f}); of "
+        f"{len(directions)} statistics of the directions over all images: {described(directions)}",
     )
 
 
@@ -98,7 +122,7 @@ CLAIMS: tuple[Claim, ...] = (
         "3",
         "Random directions of the last hidden layer are semantically indistinguishable from its units.",
         f"holds when every statistic's interval of Cliff's δ between units and uniform random directions is within "
-        f"±{NEGLIGIBLE}; in part when half of those of the top images are and none favours units",
+        f"±{NEGLIGIBLE}; in part when half of those of the top images are and none favours units. {COUNTED}",
         ("units",),
         PAGE,
         _indistinguishable,
@@ -107,7 +131,8 @@ CLAIMS: tuple[Claim, ...] = (
         "U2",
         "3",
         "Images that excite a unit most share semantic properties.",
-        "holds when they have more in common than random images in every statistic; in part in half of them",
+        "holds when they have more in common than random images in every statistic, counted as for U1; in part in half "
+        "of them",
         ("units",),
         PAGE,
         _share_properties,
@@ -117,7 +142,7 @@ CLAIMS: tuple[Claim, ...] = (
         "3",
         "So networks do not disentangle factors of variation across coordinates.",
         "holds when in no layer, from pooling to the logits, units have more in common than random directions in any "
-        "statistic; in part when in the hidden layer at most a quarter of them favours units",
+        "statistic, counted as for U1; in part when in the hidden layer at most a quarter of them favours units",
         ("units",),
         PAGE,
         _no_disentangling,
