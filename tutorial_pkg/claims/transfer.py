@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import permutations
 
 import numpy as np
 from scipy.stats import binomtest
 
+from tutorial_pkg import paper
 from tutorial_pkg.claims.base import Claim, Records, Verdict, graded
 from tutorial_pkg.claims.blind_spots import close_for_each_sample
 from tutorial_pkg.records import Record
 
 CONFIDENCE = 0.95
+LARGE = 0.1
+"""What we read "a relatively large fraction" as; the paper gives no number."""
+LARGE_WHERE = (
+    "examples do more harm than noise of the same norm, and at the median over the pairs at "
+    f"least {100 * LARGE:.0f} % of them are misclassified; in part when they do more harm than the noise for half of "
+    "the pairs. How large “relatively large” is, the paper does not say"
+)
 PAGE = "sections/transfer.py"
 
 
@@ -52,12 +61,15 @@ def _transfer_across_models(records: Records) -> Verdict:
     share = _significant_share(p_values)
     models = _models(found)
     rates, noise = _rates(found, models, models), _rates(found, [f"{m} noise" for m in models], models)
+    rows = [row for name, row in paper.TABLE2.items() if not name.startswith("gaussian")]
+    published = [rate for i, row in enumerate(rows) for j, rate in enumerate(row) if i != j]
     return Verdict(
-        graded(share == 1, share >= 0.5),
+        graded(share == 1 and float(np.median(rates)) >= LARGE, share >= 0.5),
         f"more harmful than noise of the same norm (McNemar, 95 % with Bonferroni) for {100 * share:.0f} % of "
-        f"{len(p_values)} ordered pairs; error {100 * np.median(rates):.1f} % at the median, "
-        f"{100 * min(rates):.1f} % for the least affected pair; {100 * np.median(noise):.1f} % at the median under "
-        "that noise",
+        f"{len(p_values)} ordered pairs; error {100 * np.median(rates):.1f} % at the median (under that noise "
+        f"{100 * np.median(noise):.1f} %; in the paper, clean errors included, {np.median(published):.1f} %), "
+        f"above {100 * LARGE:.0f} % for {100 * np.mean(np.array(rates) > LARGE):.0f} % of the pairs, "
+        f"{100 * min(rates):.1f} % for the least affected",
     )
 
 
@@ -81,7 +93,7 @@ def _noise_is_less_harmful(records: Records) -> Verdict:
         graded(noise < 0.05 and own > 0.95 and share >= 0.5, noise < 0.2 and own > 0.95),
         f"noise of stddev 0.1 fools a model on at most {100 * noise:.1f} % of the images it had right, "
         f"its own examples on at least {100 * own:.1f} %; another model's examples do more harm than that noise for "
-        f"{100 * share:.0f} % of the pairs; the adversarial distortion is above 0.1 for "
+        f"{100 * share:.0f} % of the pairs; the adversarial distortion (r.m.s.) is above 0.1 for "
         f"{', '.join(larger) or 'no model'}",
     )
 
@@ -101,7 +113,7 @@ def _autoencoder_most_resilient(records: Records) -> Verdict:
             autoencoder in ranked[:2] and error[autoencoder] > 0,
         ),
         f"mean error on the others' examples: {', '.join(f'{m} {100 * error[m]:.1f} %' for m in ranked)}; the "
-        f"autoencoder's is surely lower than {surely} of {len(highs)} (95 % interval); its own distortion is "
+        f"autoencoder's is surely lower than {surely} of {len(highs)} (95 % interval); its own distortion (r.m.s.) is "
         f"{distortions[autoencoder]:.3f}, the other networks' "
         f"{', '.join(f'{d:.3f}' for m, d in distortions.items() if m != autoencoder)}",
     )
@@ -128,11 +140,32 @@ def _transfer_across_training_sets(records: Records) -> Verdict:
     rates = [_rate(*pair) for pair in pairs]
     noise = [_rate(record, f"{row} noise", column) for record, row, column in pairs]
     return Verdict(
-        graded(share == 1, share >= 0.5),
-        f"between models trained on disjoint halves: error {100 * min(rates):.1f} to {100 * max(rates):.1f} %, under "
-        f"noise of the same norm {100 * min(noise):.1f} to {100 * max(noise):.1f} %; significant for "
-        f"{100 * share:.0f} % of {len(pairs)} pairs",
+        graded(share == 1 and float(np.median(rates)) >= LARGE, share >= 0.5),
+        f"between models trained on disjoint halves: error {100 * min(rates):.1f} to {100 * max(rates):.1f} %, "
+        f"{100 * np.median(rates):.1f} % at the median (in the paper, clean errors included, "
+        f"{np.median(_published()['across']):.1f} %), under noise of the same norm {100 * min(noise):.1f} to "
+        f"{100 * max(noise):.1f} %; significant for {100 * share:.0f} % of {len(pairs)} pairs",
     )
+
+
+def _published() -> dict[str, list[float]]:
+    """Return the paper's Table 4 in %: errors of other models of the same training set, and across training sets."""
+    groups: dict[str, list[float]] = {"within": [], "across": []}
+    for (row, _), (column, j) in permutations([("M1", 0), ("M1'", 1), ("M2", 2)], 2):
+        groups["across" if "M2" in (row, column) else "within"].append(paper.TABLE4[row][j])
+    return groups
+
+
+def _lost_across_sets(records: Sequence[Record], kind: str = "") -> tuple[float, float, float]:
+    """Return the mean error within a training set and across, between networks of one architecture, and the loss."""
+    recipes = records[0].config["recipes"]
+    alike = [name for name in recipes if recipes[name]["model"] == recipes["M1"]["model"]]
+    rates: dict[bool, list[float]] = {True: [], False: []}
+    for record in records:
+        for row, column in permutations(alike, 2):
+            rates["M2" in (row, column)].append(_rate(record, row + kind, column))
+    within, across = float(np.mean(rates[False])), float(np.mean(rates[True]))
+    return within, across, 1 - across / within
 
 
 def _less_across_sets(records: Records) -> Verdict:
@@ -171,9 +204,14 @@ def _amplified_stay_hard(records: Records) -> Verdict:
 def _not_overfitting(records: Records) -> Verdict:
     parts = [_transfer_across_models(records), _transfer_across_training_sets(records)]
     held = [part.status for part in parts]
+    within, across, lost = _lost_across_sets(records["tables3_4"])
+    published = {key: float(np.mean(rates)) for key, rates in _published().items()}
     return Verdict(
-        graded(held == ["holds", "holds"], "does not hold" not in held),
-        f"across models the claim {held[0]}, across training sets it {held[1]}",
+        graded(held == ["holds", "holds"] and lost <= 0.5, "does not hold" not in held),
+        f"T1 {held[0]}, T4 {held[1]}; between networks of one architecture the error is {100 * within:.1f} % within a "
+        f"training set and {100 * across:.1f} % across, so that {100 * lost:.0f} % of the transfer is lost "
+        f"({100 * _lost_across_sets(records['tables3_4'], ' amplified')[2]:.0f} % when amplified to stddev 0.1; in the "
+        f"paper's Table 4 {100 * (1 - published['across'] / published['within']):.0f} %)",
     )
 
 
@@ -214,9 +252,8 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "T1",
         "4.2",
-        "A large part of the examples is misclassified by networks with other hyper-parameters.",
-        "holds when, for every ordered pair of models, examples do more harm than noise of the same norm; in part for "
-        "half of the pairs. How large a part is large, the paper does not say",
+        "A relatively large fraction of the examples is misclassified by networks with other hyper-parameters.",
+        f"holds when, for every ordered pair of models, {LARGE_WHERE}",
         ("table2",),
         PAGE,
         _transfer_across_models,
@@ -244,9 +281,8 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "T4",
         "4.2",
-        "The examples transfer to networks trained on a disjoint training set.",
-        "holds when, between halves and in every split, examples do more harm than noise of the same norm; in part for "
-        "half of the pairs",
+        "A relatively large fraction of the examples is misclassified by networks trained on a disjoint training set.",
+        f"holds when, for every pair between halves and in every split, {LARGE_WHERE}",
         ("tables3_4",),
         PAGE,
         _transfer_across_training_sets,
@@ -274,8 +310,9 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "T7",
         "4.2",
-        "So adversarial examples are not the result of overfitting one model or one training set.",
-        "holds when T1 and T4 both hold; in part when neither fails",
+        "So adversarial examples are somewhat universal, not just the result of overfitting one model or training set.",
+        "holds when T1 and T4 both hold and at least half of the transfer within a training set is left across sets; "
+        "in part when neither T1 nor T4 fails",
         ("table2", "tables3_4"),
         PAGE,
         _not_overfitting,
