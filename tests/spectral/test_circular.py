@@ -142,3 +142,10 @@ def test_the_weight_and_the_random_state_are_left_alone():
 def test_bad_input_says_what_to_do(weight, options, message):
     with pytest.raises(ValueError, match=message):
         conv_frame_bounds(weight, **options)
+
+
+def test_refined_in_inference_mode():
+    weight = torch.randn(3, 2, 3, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        there = conv_frame_bounds(weight.clone(), grid=6, refine=True)
+    assert there == conv_frame_bounds(weight, grid=6, refine=True)

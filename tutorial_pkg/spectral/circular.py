@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
@@ -82,7 +83,9 @@ def conv_frame_bounds(
     factor = riesz_factor(degree, sizes) if weight.any() else 1.0
     infimum = supremum = None
     if refine:
-        low, high = refine_bounds(parts, frequencies, stride=steps, dilation=spacing)
+        with torch.inference_mode(False):  # it goes by gradients, in which a caller's inference tensors take no part
+            own = tuple(part.clone() for part in parts)
+            low, high = refine_bounds(own, frequencies.clone(), stride=steps, dilation=spacing)
         infimum, supremum = min(low, found.smallest), max(high, found.largest)
     return FrameBounds(
         lower=found.smallest,

@@ -79,7 +79,8 @@ def lipschitz_bound(module: nn.Module, *, grid: int = 32) -> float:
     if known and isinstance(module, nn.Sequential):
         return math.prod(lipschitz_bound(layer, grid=grid) for layer in module)
     if known and (isinstance(module, nn.Linear) or (isinstance(module, Convolution) and _padding_is_covered(module))):
-        return layer_frame_bounds(module, grid).certificate
+        with evaluation_mode(module):  # in which a weight that is computed stays what it is
+            return layer_frame_bounds(module, grid).certificate
     if known and isinstance(module, _MaxPooling) and module.dilation == 1:
         return math.sqrt(_windows_per_pixel(module))
     if type(module) in _CONSTANTS:
