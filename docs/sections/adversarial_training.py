@@ -13,9 +13,11 @@
 # takes, for another class. The network learns from clean images and pools together:
 #
 # $$
-# \frac{1}{B} \sum_{i=1}^{B} \ell\big(f(x_i), y_i\big)
-# + \sum_{\text{layers}} \frac{\alpha}{B} \sum_{j=1}^{B} \ell\big(f_{\text{above}}(e_j), y_j\big)
+# \begin{aligned}
+# & \frac{1}{B} \sum_{i=1}^{B} \ell\big(f(x_i), y_i\big) \\
+# & \quad + \sum_{\text{layers}} \frac{\alpha}{B} \sum_{j=1}^{B} \ell\big(f_{\text{above}}(e_j), y_j\big)
 # + \frac{\lambda}{2} \sum w^2 ,
+# \end{aligned}
 # $$
 #
 # with $\alpha$ the weight of a pool and $w$ the weights of the network.
@@ -71,7 +73,8 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 # By the error on {{ adversarial_search.num_held_out }} images held out of the training set. For each of the
 # {{ adversarial_search.num_ways }} ways of training the setting with the smallest error is used,
 # {{ adversarial_search.num_tried }} were tried. The three ways that are compared at length below were searched at
-# {{ adversarial_search.epochs.long }} epochs, the others at {{ adversarial_search.epochs.short }}, with one seed each:
+# {{ adversarial_search.epochs.long }} epochs, the others at {{ adversarial_search.epochs.short }}, with one seed each, so
+# that the table's errors choose within a way of training and do not compare the ways:
 #
 # --8<-- "adversarial_search/candidates.md"
 #
@@ -123,6 +126,10 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 #
 # --8<-- "adversarial_ablation/seeds.md"
 #
+# The examples differ in how far they go. Those of the input go {{ adversarial_ablation.input.input.stretch }} times the way
+# to the boundary, those of the hidden layers stop at {{ adversarial_ablation.hidden_1.hidden1.stretch }} of the way: of what
+# was tried for each, that was best on the held-out images.
+#
 # Minus weight decay alone, and minus the pool of images, in points with 95 % intervals:
 #
 # | examples from | minus weight decay | minus the pool of images |
@@ -138,13 +145,16 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 # of images does as well as at its own. Weight decay alone is better with a larger one, so that a small difference in the
 # left column can come from that.
 #
-# **Are the higher layers more useful?** Not here. A point of a hidden layer can be far from anything that an image
-# produces, and the shortest way to a boundary through a layer of saturated units leads to such points. Our explanation,
-# not proven here: trained to hold them, the layers above grow flat around the features of the images;
-# to keep the clean images apart nevertheless, the layers below push their features further into saturation, and nothing
-# asks them to be smooth. Letting the examples train the layers below as well has no clear effect in the table of what was
-# tried: for examples on the boundary it makes hidden layer 1 better and hidden layer 2 worse, and neither as good as the
-# pools of images.
+# **Are the higher layers more useful?** Not here, though for hidden layers that is said of examples that stop at
+# {{ adversarial_ablation.hidden_1.hidden1.stretch }} of the way. In the table of what was tried, examples on the boundary
+# itself are worse for hidden layer 1 and no better for hidden layer 2; beyond it, where the input's are, none were tried. A
+# point of a hidden layer can be far from anything that an image produces, and the shortest way to a boundary through a
+# layer of saturated units leads to such points. Our explanation, not proven here: trained to hold them, the layers above
+# grow flat around the features of the images; to keep the clean images apart nevertheless, the layers below push their
+# features further into saturation, and nothing asks them to be smooth. Letting the examples train the layers below as
+# well has no clear effect in the same table: for examples on the boundary it makes hidden layer 1 better and hidden layer 2
+# worse. A pool of images on the boundary has a smaller held-out error than any of these at as many epochs,
+# {{ adversarial_search.stretch.1 }} %.
 #
 # **Deformations** ask the network nothing. The paper calls them statistically inefficient: for a given image
 # they are highly correlated, and they come from the same distribution throughout the training, whatever the network has
@@ -159,14 +169,21 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 #
 # --8<-- "adversarial_search/sensitivity.md"
 #
-# A larger share replaced goes with a smaller error: {{ adversarial_search.replaced.0.01 }} % at a hundredth,
-# {{ adversarial_search.replaced.0.2 }} % at a fifth. But it also means more new examples. With equally many, on the left,
-# the largest pool, whose examples are the oldest, has {{ adversarial_search.capacity.25000 }} %, and the smallest
-# {{ adversarial_search.capacity.1000 }} %. A point is one network, and 10,000 images tell errors apart that differ by some
-# 0.3 points: that fresh examples are better is not shown. Our chosen pools are replaced wholly before every step because a
-# first-order step makes that affordable. For one and the same pool, with equally many new examples, the paper's way of making them, minimum
+# Little of this is shown to be more than chance. A point is one network, and {{ adversarial_search.num_held_out }} images alone leave
+# its error uncertain by ± {{ adversarial_search.half_interval }} points.
+#
+# - *Share replaced.* {{ adversarial_search.replaced.0.01 }} % at a hundredth and {{ adversarial_search.replaced.0.2 }} % at a
+#   fifth, the largest difference in the figure. But a larger share also means more new examples.
+# - *Size.* With equally many new ones, on the left, the largest pool, whose examples are the oldest, has
+#   {{ adversarial_search.capacity.25000 }} %, and the smallest {{ adversarial_search.capacity.1000 }} %: that fresh examples
+#   are better is not shown. Our chosen pools are replaced wholly before every step because a first-order step makes that
+#   affordable.
+# - *Distance.* From {{ adversarial_search.stretch.least }} to {{ adversarial_search.stretch.most }} %, with
+#   {{ adversarial_search.stretch.1 }} % on the boundary itself: no distance is shown to be better than another.
+#
+# For one and the same pool, with equally many new examples, the paper's way of making them, minimum
 # distortion, gives a held-out error of {{ adversarial_search.attack.minimum_distortion }} % and the first-order step
-# {{ adversarial_search.attack.linearised }} %.
+# {{ adversarial_search.attack.linearised }} %, again of one network each.
 #
 # ## More robust, or only more accurate?
 #
@@ -190,8 +207,12 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 # 2. **How examples are made.** The paper uses its box-constrained L-BFGS. Our tables use one first-order step to the
 #    boundary, stretched, so that a pool can be replaced before every step; the comparison is above, and
 #    `source="minimum_distortion"` is the library's default.
-# 3. **Stretched examples.** The paper's end on the boundary. Ours go half as far again, at most a distance
-#    $\lVert r \rVert_2 = 2$, and their loss counts half; both were chosen on held-out images.
+# 3. **Distance of the examples.** The paper's end on the boundary. Our images go {{ adversarial_ablation.input.input.stretch }}
+#    times the way, at most a distance $\lVert r \rVert_2$ = {{ adversarial_ablation.input.input.max_norm }}, and their loss
+#    has the weight {{ adversarial_ablation.input.input.weight }}. Examples of hidden layers stop at
+#    {{ adversarial_ablation.hidden_1.hidden1.stretch }} of the way; their loss has the weight
+#    {{ adversarial_ablation.hidden_1.hidden1.weight }} where they are alone and {{ adversarial_ablation.all.hidden1.weight }} in
+#    the mix of all layers. Where more than one was tried, held-out images chose.
 # 4. **Weight decay in every row.** It is the baseline's best or near it.
 # 5. **Capacity, share replaced, weights of the mix** are not given in the paper. They are in the tables above.
 # 6. **Which class.** The paper does not say which class its examples aimed at. Ours go to the runner-up.

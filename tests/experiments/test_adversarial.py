@@ -15,6 +15,7 @@ from tutorial_pkg.experiments.adversarial_ablation import WAYS
 from tutorial_pkg.experiments.adversarial_search import errors as search_errors
 from tutorial_pkg.experiments.adversarial_search import hold_out
 from tutorial_pkg.experiments.adversarial_training import difference, recipes, test_errors
+from tutorial_pkg.figures import Renderer
 from tutorial_pkg.records import read_record, record_path
 
 test_errors.__test__ = False  # a function of the experiment, which pytest would collect
@@ -60,6 +61,36 @@ def committed(repository, name):
     if not all(path.exists() for path in paths):
         pytest.skip(f"the committed records of {name} are not complete")
     return [read_record(path) for path in paths]
+
+
+def rendered(repository, name, folder):
+    records = committed(repository, name)
+    output = Renderer(folder, name, records)
+    EXPERIMENTS[name].render(records, output)
+    return output, folder / name
+
+
+def test_the_table_of_what_was_tried_says_for_how_many_epochs(repository, tmp_path):
+    output, folder = rendered(repository, "adversarial_search", tmp_path)
+    rows = [line.split(" | ") for line in (folder / "candidates.md").read_text().splitlines() if line.startswith("|")]
+    column = rows[0].index("epochs")
+    for group, candidates in CANDIDATES.items():
+        found = {row[column] for row in rows[2:] if row[0] == f"| {group}"}
+        assert found == {str(recipe.epochs) for recipe in candidates.values()}
+        assert len(found) == 1, "only errors at equal epochs may be compared, and the best of a way is chosen"
+    assert float(output.values["adversarial_search.stretch.least"]) <= float(
+        output.values["adversarial_search.stretch.most"]
+    )
+
+
+def test_how_far_examples_go_is_said_for_every_layer(repository, tmp_path):
+    output, folder = rendered(repository, "adversarial_ablation", tmp_path)
+    chosen = recipes(WAYS, epochs=1)
+    for way, layer in (("input", "input"), ("hidden 1", "hidden1"), ("hidden 2", "hidden2")):
+        (pool,) = chosen[way].pools
+        key = f"adversarial_ablation.{way.replace(' ', '_')}.{layer}"
+        assert output.values[f"{key}.stretch"] == f"{pool.stretch:g}"
+        assert f" {pool.stretch:g} " in (folder / "errors.md").read_text()
 
 
 def test_every_recipe_used_is_the_search_s_best(repository):

@@ -18,6 +18,7 @@ from tutorial_pkg.figures import SERIES, STYLE, Renderer, mean_sd
 from tutorial_pkg.metrics import error_rate
 from tutorial_pkg.models import batched_logits
 from tutorial_pkg.records import Record
+from tutorial_pkg.transfer import Rate
 
 AXES = {
     "capacity": "examples in the pool",
@@ -125,17 +126,21 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     rows = []
     for group in CANDIDATES:
         for name, found in errors(records, group).items():
-            train = [
-                100 * r.values["train_error"] for r in records if (r.config["group"], r.config["name"]) == (group, name)
-            ]
-            rows.append([group, name, "✔" if CHOSEN[group] == name else "", mean_sd(train), mean_sd(found)])
+            tried = [r for r in records if (r.config["group"], r.config["name"]) == (group, name)]
+            train = [100 * r.values["train_error"] for r in tried]
+            num_epochs = str(tried[0].config["recipe"]["epochs"])
+            rows.append(
+                [group, _whole(name), "✔" if CHOSEN[group] == name else "", num_epochs, mean_sd(train), mean_sd(found)]
+            )
     output.table(
         "candidates",
-        ["way of training", "tried", "used", "training error %", "held-out error %"],
+        ["way of training", "tried", "used", "epochs", "training error %", "held-out error %"],
         rows,
         caption="**What was tried**, trained on the images not held out. Ticked, the smallest held-out error of each "
-        "way of training (one of them, where two are equal), which the tables below use. Distances are multiples of "
-        "the way to the boundary of a network taken for linear; λ is the weight decay, a weight that of a pool's loss.",
+        "way of training (one of them, where two are equal), which the tables below use. Compare errors at equal "
+        "epochs only. Dropout is given by its rates at the input / hidden layer 1 / hidden layer 2. Distances are "
+        "multiples of the way to the boundary of a network taken for linear; λ is the weight decay, a weight that of a "
+        "pool's loss.",
         num_text_columns=3,
     )
     _offer_optimizers(records, output)
@@ -146,16 +151,22 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     for group in SENSITIVITY:
         for name, found in errors(records, group).items():
             output.value(f"{group}.{name}", mean_sd(found))
+    stretched = [float(np.mean(found)) for found in errors(records, "stretch").values()]
+    output.value("stretch.least", f"{min(stretched):.2f}")
+    output.value("stretch.most", f"{max(stretched):.2f}")
+    num_held_out = records[0].config["num_held_out"]
+    output.value("half_interval", f"{50 * np.ptp(_interval(float(np.mean(stretched)), num_held_out)):.2f}")
     output.value("num_tried", str(len(rows)))
-    output.value("num_held_out", f"{records[0].config['num_held_out']:,}")
+    output.value("num_held_out", f"{num_held_out:,}")
     epochs = {record.config["group"]: str(record.config["recipe"]["epochs"]) for record in records}
     output.value("epochs.long", epochs["input"])
     output.value("epochs.short", epochs["stretch"])
     output.figure(
         "sensitivity",
         _draw(records),
-        caption="**Size, age and distance of a pool of images.** Held-out error against one property at a time. On the "
-        "left all pools get equally many new examples.",
+        caption="**Size, age and distance of a pool of images.** Held-out error against one property at a time; bars: "
+        f"95 % binomial intervals for {num_held_out:,} images, without what another seed would change. On the left all "
+        "pools get equally many new examples.",
         alt="Three panels of the held-out error against pool size, share replaced and distance",
     )
 
@@ -171,13 +182,26 @@ def _offer_optimizers(records: Sequence[Record], output: Renderer) -> None:
                     output.value(f"{group.replace(' ', '_')}.{optimizer}", text)
 
 
+def _whole(name: str) -> str:
+    """Return a candidate's name with its equations and powers of ten kept on one line each."""
+    return name.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}").replace("e-", "e\N{NON-BREAKING HYPHEN}")
+
+
+def _interval(error: float, num_images: int) -> tuple[float, float]:
+    """Return the 95 % interval of an error in %, as fractions, that so many images allow."""
+    return Rate(round(error / 100 * num_images), num_images).interval()
+
+
 def _draw(records: Sequence[Record]) -> Figure:
+    num_images = records[0].config["num_held_out"]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.8, 2.6))
         panels = figure.subplots(1, len(AXES), sharey=True)
         for panel, color, (group, label) in zip(panels, SERIES, AXES.items(), strict=False):
-            found = errors(records, group)
-            panel.plot([float(x) for x in found], [np.mean(e) for e in found.values()], marker="o", color=color)
+            found = {float(x): float(np.mean(e)) for x, e in errors(records, group).items()}
+            lows, highs = 100 * np.array([_interval(error, num_images) for error in found.values()]).T
+            panel.vlines(list(found), lows, highs, color=color, linewidth=1.4)
+            panel.plot(list(found), list(found.values()), "o", color=color)
             if group != "stretch":
                 panel.set_xscale("log")
             panel.set_xlabel(label, fontsize=8)

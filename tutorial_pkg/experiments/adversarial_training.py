@@ -112,7 +112,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         "errors",
         COLUMNS,
         [
-            [way, beside(mean_sd(list(test_errors(records, way))), printed[way]), *cells_of(records, way)]
+            [way, beside(mean_sd(list(test_errors(records, way))), printed[way]), train_error(records, way)]
             for way in ordered
         ],
         caption="**Adversarial training.** A 100-100-10 network, the same number of epochs each way; mean ± standard "
@@ -126,13 +126,12 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     )
 
 
-COLUMNS = ("way of training", "test error %", "training error %", "test error, seed by seed")
+COLUMNS = ("way of training", "test error %", "training error %")
 
 
-def cells_of(records: Sequence[Record], way: str) -> list[str]:
-    """Return a way's training error and its test errors seed by seed, for a table."""
-    train = [100 * r.values["train_error"] for r in records if r.config["way"] == way]
-    return [mean_sd(train), "\N{NO-BREAK SPACE}".join(f"{error:.2f}" for error in test_errors(records, way))]
+def train_error(records: Sequence[Record], way: str) -> str:
+    """Return the training error of one way of training in %, over seeds."""
+    return mean_sd([100 * r.values["train_error"] for r in records if r.config["way"] == way])
 
 
 def write_values(records: Sequence[Record], output: Renderer) -> list[str]:
@@ -141,11 +140,14 @@ def write_values(records: Sequence[Record], output: Renderer) -> list[str]:
     for way in ways:
         key = way.replace(" ", "_")
         output.value(f"{key}.test_error", mean_sd(list(test_errors(records, way))))
-        output.value(f"{key}.train_error", cells_of(records, way)[0])
+        output.value(f"{key}.train_error", train_error(records, way))
         for other in set(ways) & {"weight decay", "input"} - {way}:
             mean, low, high = difference(records, way, other)
             text = f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−")
             output.value(f"{key}.minus_{other.replace(' ', '_')}", text)
+        for pool in next(r for r in records if r.config["way"] == way).config["recipe"].get("pools", ()):
+            for setting in ("stretch", "weight", "max_norm"):
+                output.value(f"{key}.{pool['layer']}.{setting}", f"{pool[setting]:g}")
     output.value("epochs", str(records[0].config["recipe"]["epochs"]))
     output.value("num_seeds", str(len({record.config["seed"] for record in records})))
     return sorted(ways, key=lambda way: test_errors(records, way).mean())
