@@ -247,8 +247,10 @@ print(
 # weight $c'$. Inside the box, the gradient of the one penalty and of the other vanishes where
 #
 # $$
-# c\,\frac{r}{\|r\|_2} = -\nabla \mathrm{loss}_f(x + r, l) \quad\text{or}\quad
-# 2c'\,r = -\nabla \mathrm{loss}_f(x + r, l),
+# \begin{aligned}
+# c\,\frac{r}{\|r\|_2} & = -\nabla \mathrm{loss}_f(x + r, l) \quad\text{or} \\
+# 2c'\,r & = -\nabla \mathrm{loss}_f(x + r, l),
+# \end{aligned}
 # $$
 #
 # and with $c = 2c'\|r\|_2$ the two conditions are one: the candidates are the same images under other names. Which of them
@@ -400,15 +402,20 @@ plt.show()
 # $A r \ge b$, with a row $w_l - w_j$ of $A$ and an entry $z_j(x) - z_l(x)$ of $b$ for each other class $j$, and so
 #
 # $$
-# D(x, l) = x + \operatorname*{arg\,min}_r \tfrac12 \|r\|_2^2 \quad \text{subject to } A r \ge b,\; x + r \in [0, 1]^m ,
+# \begin{aligned}
+# & D(x, l) = x + \operatorname*{arg\,min}_r \tfrac12 \|r\|_2^2 \\
+# & \quad \text{subject to } A r \ge b,\; x + r \in [0, 1]^m ,
+# \end{aligned}
 # $$
 #
 # is a convex quadratic programme. Its dual has only nine variables $\mu \ge 0$, one for each other class. For a given
 # $\mu$ the best $r$ in the box is a clipped sum of rows,
 #
 # $$
-# r(\mu) = \mathrm{clip}\left(A^\top \mu,\; -x,\; 1 - x\right), \qquad
-# g(\mu) = \tfrac12 \|r(\mu)\|_2^2 - \mu^\top\left(A\,r(\mu) - b\right),
+# \begin{aligned}
+# r(\mu) & = \mathrm{clip}\left(A^\top \mu,\; -x,\; 1 - x\right), \\
+# g(\mu) & = \tfrac12 \|r(\mu)\|_2^2 - \mu^\top\left(A\,r(\mu) - b\right),
+# \end{aligned}
 # $$
 #
 # and whatever $\mu$ is, no valid perturbation can be shorter than $\sqrt{2 g(\mu)}$. So the largest $g$ is a
@@ -465,9 +472,11 @@ for name, options in (("the paper's penalty", paper_options), ("default", {})):
 #    $m_j(x + r) = z_l(x + r) - z_j(x + r) \ge 0$. Each rival is a constraint of its own, and one that is beaten
 #    anyway has no say.
 # 2. **Constraints instead of a penalty.** At the nearest point, $r = \sum_j \mu_j \nabla m_j(x + r)$ with
-#    *multipliers* $\mu_j \ge 0$, zero for every rival that is not tied with $l$ there. They play the part of
-#    $1 / (2c)$, and need not be searched: each iteration puts the gradients $\nabla m_j$ in the place of $w_l - w_j$,
-#    solves the quadratic programme of the linear model, and the multipliers come out with the step.
+#    *multipliers* $\mu_j \ge 0$, zero for every rival that is not tied with $l$ there. At a minimum of the penalty it is
+#    $r = \sum_j \frac{p_j}{2c} \nabla m_j(x + r)$, with $p_j$ the probability that the network gives class $j$; so the
+#    multiplier of a single rival, at a tie that leaves nothing for other classes, plays the part of $1 / (4c)$. But
+#    multipliers need not be searched: each iteration puts the gradients $\nabla m_j$ in the place of $w_l - w_j$,
+#    solves the quadratic programme of the linear model, and they come out with the step.
 # 3. **Curvature by L-BFGS.** Boundaries bend, and stepping to their tangents again and again overshoots. What has to
 #    be known is the Hessian of $\tfrac12\|r\|_2^2 - \sum_j \mu_j m_j(x + r)$. Its first part is the identity; the
 #    second is learned from the last few gradients, just as the paper's optimiser does it.
@@ -477,12 +486,11 @@ for name, options in (("the paper's penalty", paper_options), ("default", {})):
 # undo.[^ties] On the network of this page the true minimum is out of reach; what can be shown is how much shorter the
 # perturbations become, and at what cost.
 #
-# [^ties]: The last digits of a logit depend on the size of the batch and on the device. So the smallest margin must be
-#     at least 64 units in the last place of the two logits that it compares, and as large a share of what rounding every
-#     pixel would change it by; the second decides where the logits are zero on the boundary, as those of two opposite
-#     classes are. Of the {{ table1.num_examples }} examples behind [Table 1](framework.py#table-1), {{ table1.missed }}
-#     missed their class when they were classified again in batches of another size, under an earlier rule that asked for
-#     a share of the largest logit only.
+# [^ties]: The last digits of a logit depend on the size of the batch and on the device. So the smallest margin must
+#     exceed 64 rounding units of the larger of the two logits that it compares, and also 64 times what rounding all pixels
+#     changes it by; the second matters where both logits are near 0. An earlier rule looked at the largest logit only:
+#     under it, {{ table1.missed }} of the {{ table1.num_examples }} examples behind [Table 1](framework.py#table-1) missed
+#     their class when they were classified again in batches of another size.
 
 # %%
 inputs, labels = inputs[:60], labels[:60]
