@@ -112,6 +112,16 @@ def test_provenance_of_confirmed_records_ends_with_what_confirmed_them(tmp_path)
     assert "stale" not in shown
 
 
+def test_provenance_names_no_data_where_none_were_used(tmp_path):
+    renderer = Renderer(tmp_path, "x", [make_record()], stale=True)
+    renderer.note_no_data()
+    renderer.table("f", ["a"], [["1"]])
+    shown = (tmp_path / "x" / "f.md").read_text()
+    assert "profile <b>quick</b> · no data · CPU" in shown
+    assert "digits" not in shown
+    assert "stale" in shown
+
+
 def test_renderer_writes_once(tmp_path):
     renderer = Renderer(tmp_path, "table9", [make_record()])
     renderer.table("one", ["a"], [["1"]], caption="A table.")

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,12 @@ class Renderer:
         self.experiment = experiment
         self.values: dict[str, str] = {}
         self.written: set[Path] = set()
-        line = provenance_line(records, stale=stale, confirmed_in=confirmed_in)
-        self._provenance = f'<span class="provenance">{line}</span>'
+        self._line = partial(provenance_line, records, stale=stale, confirmed_in=confirmed_in)
+        self._provenance = provenance_span(self._line())
+
+    def note_no_data(self) -> None:
+        """Say under what is written from here on that no data were used; every record has to name a data set."""
+        self._provenance = provenance_span(self._line(uses_data=False))
 
     def table(
         self,
@@ -134,19 +139,27 @@ def write_values(root: Path, values: dict[str, str]) -> None:
     write_if_changed(root / "values.json", json.dumps(values, indent=1, sort_keys=True) + "\n")
 
 
-def provenance_line(records: Sequence[Record], *, stale: bool = False, confirmed_in: str = "") -> str:
+def provenance_span(line: str) -> str:
+    """Return a provenance line in the site's style."""
+    return f'<span class="provenance">{line}</span>'
+
+
+def provenance_line(
+    records: Sequence[Record], *, stale: bool = False, confirmed_in: str = "", uses_data: bool = True
+) -> str:
     """Say in one line where numbers come from: profile, data, device, time, seeds, code, versions.
 
     Args:
         stale: whether the code has changed since.
         confirmed_in: the profile in which the changed code gave the same numbers, if it did.
+        uses_data: whether the records' data set was used.
     """
     first = records[0]
     seconds = sum(float(record.provenance["seconds"]) for record in records)
     seeds = sorted({record.config["seed"] for record in records if "seed" in record.config})
     parts = [
         f"profile <b>{first.profile}</b>",
-        f"{first.data['name']} ({first.data['checksum'][:8]})",
+        f"{first.data['name']} ({first.data['checksum'][:8]})" if uses_data else "no data",
         ", ".join(sorted({record.provenance["device"] for record in records})),
         f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min",
         f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}" if seeds else "",
@@ -154,7 +167,7 @@ def provenance_line(records: Sequence[Record], *, stale: bool = False, confirmed
         f"torch {first.provenance['versions']['torch']}",
     ]
     line = " · ".join(part for part in parts if part)
-    if first.profile == "quick":
+    if first.profile == "quick" and uses_data:
         bundled = "8×8 digits, not MNIST" if first.data["name"] == "digits" else "photographs, not ImageNet"
         line += f" · bundled {bundled}: the paper's numbers do not apply"
     if stale:

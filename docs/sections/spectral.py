@@ -53,6 +53,7 @@ from torch import nn
 from tutorial_pkg.attacks import minimum_distortion
 from tutorial_pkg.data import load_digits
 from tutorial_pkg.experiments.spectral_checks import printed_norm
+from tutorial_pkg.paper import TABLE5
 from tutorial_pkg.spectral import (
     conv_frame_bounds,
     layer_gains,
@@ -88,11 +89,17 @@ print(f"printed formula:    {printed.max():.4f}")
 conv1 = torch.randn(96, 3, 11, 11, generator=torch.Generator().manual_seed(0))
 true_norm = conv_frame_bounds(conv1, stride=4, grid=14).upper
 ratio = printed_norm(conv1, stride=4, maps=14) / true_norm
+paper_upper = TABLE5["conv1"][1]
 print(f"printed formula / norm: {ratio:.1f}")
+print(f"the paper's {paper_upper:g} / this: {paper_upper / ratio:.1f}")
 
 # %% [markdown]
-# Whether the paper computed its 20 as printed is not said. If it did, the norm of its conv1 is less than 5, and conv1 is
-# not the layer with the largest bound.
+# Whether the paper computed its {{ table5.conv1.paper_upper }} as printed is not said. If it did, the norm of its conv1 is
+# at most {{ table5.conv1.paper_upper_at_most }}. For all frequencies that a stride of 4 mixes lie in four of the printed
+# sets, which start at $\omega$ and half a turn away in either component or in both. The largest singular value of four
+# sets side by side is at most $\sqrt 4$ times that of one, and the missing factor is $1/4$: together a half. If the ratio
+# is that of random weights, the norm is as small as the last line above. Either way conv1 is not the layer with the largest
+# bound: conv5 has {{ table5.conv5.paper_upper }}.
 #
 # ## Table 5
 #
@@ -261,11 +268,11 @@ for name, moved in changed.items():
 # the step: behind the sigmoid the attack is ahead, at the logits further so, and the worst direction fools the network on
 # no image or hardly any. What matters depends on the image and on *all* layers, which do not share the work: in the table
 # above the attack's gain in N100-100-10 is {{ layer_gains.N100-100-10.hidden2.mean }} before the last layer and
-# {{ layer_gains.N100-100-10.logits.mean }} behind it, not far from all that this layer's own bound,
-# {{ layer_gains.N100-100-10.logits.layer_bound }}, allows.
+# {{ layer_gains.N100-100-10.logits.mean }} behind it: a factor of {{ layer_gains.N100-100-10.logits.times_below }} in the last
+# layer alone, where its own bound allows {{ layer_gains.N100-100-10.logits.layer_bound }}.
 #
-# A large spectral bound of the first layer, 20 or 5, therefore *allows* small changes to become large, and whoever keeps all the
-# bounds small can prove stability. It does not show that an attack exists, and its size does not say how near one is.
+# A large spectral bound of the first layer, {{ table5.conv1.paper_upper }} or less, therefore *allows* small changes to become
+# large, and whoever keeps all the bounds small can prove stability. It does not show that an attack exists, and its size does not say how near one is.
 #
 # ## Do the unstable directions belong to the architecture?
 #

@@ -11,6 +11,7 @@ from torch import nn
 from tutorial_pkg import paper
 from tutorial_pkg.data import Dataset
 from tutorial_pkg.experiments import Context, layer_gains, run_cell, table5
+from tutorial_pkg.experiments.spectral_checks import circular_matrix, printed_norm
 from tutorial_pkg.figures import Renderer
 from tutorial_pkg.models import LayeredModel
 from tutorial_pkg.spectral import conv_frame_bounds, linear_frame_bounds
@@ -49,6 +50,23 @@ def test_table5_has_a_row_a_layer_and_the_papers_numbers(monkeypatch, tmp_path):
     assert "| conv1 | 4×1×5×5 | 4×4 | 0.1 |" in table
     assert "| fc1 | 3×5 | – | 0.09 |" in table
     assert output.values["table5.fc1.strict_lower"] == "0"
+    assert output.values["table5.conv1.paper_upper"] == output.values["table5.conv1.paper_upper_at_most"] == "20"
+    assert "no data" in table
+
+
+@pytest.mark.parametrize("stride", [2, 4])
+def test_a_norm_is_at_most_its_printed_formula_times_two_over_the_stride(stride):
+    """What the page says of conv1: four of the printed sets hold every frequency that the stride mixes."""
+    generator = torch.Generator().manual_seed(0)
+    taps = torch.arange(5, dtype=torch.float64)
+    for _ in range(5):
+        noise = torch.randn(2, 2, 5, 5, generator=generator, dtype=torch.float64)
+        omega = 2 * math.pi * torch.rand(2, generator=generator, dtype=torch.float64)
+        wave = torch.cos(omega[0] * taps[:, None] + omega[1] * taps).expand(2, 2, 5, 5)
+        for weight in (noise, wave):
+            norm = float(torch.linalg.matrix_norm(circular_matrix(weight, stride, maps=4), 2))
+            # On a grid that holds every frequency of maps of 4·Δ pixels.
+            assert norm <= 2 / stride * printed_norm(weight, stride, maps=4 * stride) * (1 + 1e-9)
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,10 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             }
             for key, text in cells.items():
                 output.value(f"{name}.{layer['name']}.{key}", text)
+            if number:
+                below = [run["layers"][number - 1]["mean"] for run in runs]
+                times = [mean / before for mean, before in zip(found["mean"], below, strict=True)]
+                output.value(f"{name}.{layer['name']}.times_below", mean_sd(times, 1))
             rows.append([f"{name}: {layer['name']}", *map(sd_below, cells.values())])
         output.value(f"{name}.times_safe_radius_median", mean_sd([r["times_safe_radius_median"] for r in runs], 1))
         output.value(f"{name}.times_safe_radius_min", mean_sd([r["times_safe_radius_min"] for r in runs], 1))

@@ -107,6 +107,7 @@ def largest_gain(layer: Callable[[Tensor], Tensor], generator: torch.Generator) 
 
 def render(records: Sequence[Record], output: Renderer) -> None:
     """Write both checks as tables."""
+    output.note_no_data()
     values = records[0].values
     rows = []
     for stride in dict.fromkeys(norm["stride"] for norm in values["norms"]):

@@ -58,6 +58,7 @@ def run(config: CellConfig, context: Context) -> Result:
 
 def render(records: Sequence[Record], output: Renderer) -> None:
     """Write the table, the paper's columns beside ours, and its numbers for the prose."""
+    output.note_no_data()
     rows = []
     for layer in ALEXNET:
         found = [record.values[layer.name] for record in records]
@@ -82,6 +83,10 @@ def render(records: Sequence[Record], output: Renderer) -> None:
                 row["certificate"] if grid else "–",
             ]
         )
+        output.value(f"{layer.name}.paper_upper", _number(paper_upper))
+        if layer.stride > 1:
+            # The frequencies that the stride mixes lie in four of the printed sets, and the factor 1/Δ is missing.
+            output.value(f"{layer.name}.paper_upper_at_most", _number(2 * paper_upper / layer.stride))
     output.value("num_seeds", str(len(records)))
     output.value("seconds", f"{np.mean([record.provenance['seconds'] for record in records]):.0f}")
     output.table(
@@ -100,7 +105,10 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         ],
         rows,
         caption="**Table 5.** Lower and upper frame bounds. The paper's are of a trained network, ours of AlexNet's "
-        "shapes with Gaussian weights of standard deviation 0.01, so only their ratios can be compared.",
+        "shapes with Gaussian weights of standard deviation 0.01, so only their ratios can be compared. *λ₋* is the "
+        "smallest of the min(rows, columns) singular values, on the grid; *inf over ω*, the same over all frequencies; "
+        "*strict λ₋*, the smallest ‖Wx‖ / ‖x‖, 0 where outputs are fewer than inputs. *Certificate*: what λ₊ cannot "
+        "exceed on a map of any size.",
     )
 
 
