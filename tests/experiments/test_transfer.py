@@ -9,11 +9,18 @@ import pytest
 import torch
 from torch import nn
 
+from tests.test_records import make_record
 from tutorial_pkg import paper
 from tutorial_pkg.data import Dataset
 from tutorial_pkg.experiments import Context, run_cell, table2, tables3_4, transfer_curve
 from tutorial_pkg.experiments.base import Experiment
-from tutorial_pkg.experiments.transfer_cells import PAPER_NUM_IMAGES, mean_with_interval, points
+from tutorial_pkg.experiments.transfer_cells import (
+    PAPER_NUM_IMAGES,
+    mean_with_interval,
+    outside_paper,
+    paper_rate,
+    points,
+)
 from tutorial_pkg.experiments.transfer_pairs import compare_pairs
 from tutorial_pkg.figures import Renderer
 from tutorial_pkg.models import LayeredModel
@@ -171,6 +178,16 @@ def test_the_papers_percentages_are_multiples_of_one_in_256():
     assert explained(PAPER_NUM_IMAGES) == 34
     assert len(printed) == 39
     assert max(explained(n) for n in range(20, 401) if n != PAPER_NUM_IMAGES) < 25
+
+
+def test_cells_outside_the_papers_intervals_are_named_with_their_side():
+    errors = {"a": {"x": 15, "y": 60}, "b": {"x": 2, "y": 16}}
+    record = make_record(values={"errors_of_all": errors, "num_images": 256, "num_correct": {}})
+    printed = {"a": [5.9, 5.9], "b": [5.9, 5.9]}
+    low, high = paper_rate(5.9).interval()
+    assert paper_rate(5.9).count == 15
+    assert 2 / 256 < low < 16 / 256 < high < 60 / 256
+    assert outside_paper([record], ["a", "b"], ["x", "y"], printed) == {("a", "y"): "higher", ("b", "x"): "lower"}
 
 
 def test_bootstrap_interval_of_a_mean():

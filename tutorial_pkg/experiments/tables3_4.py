@@ -18,6 +18,7 @@ from tutorial_pkg.experiments.transfer_cells import (
     cells_figure,
     mean_rate,
     mean_with_interval,
+    outside_paper,
     points,
     transfer_values,
 )
@@ -184,7 +185,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     splits = f"mean{' ± standard deviation' * (len(records) > 1)} over {len(records)} splits"
     output.table(
         "table3",
-        ["model", "error on P1", "error on P2", "error on test", "distortion"],
+        ["model", "error on P1", "error on P2", "error on test", "mean distortion"],
         table3,
         caption=f"**Table 3.** Errors in % on undistorted images, and mean distortion of test images: ours, {splits} "
         "(the paper's).",
@@ -231,8 +232,12 @@ def _offer_values(records: Sequence[Record], output: Renderer) -> None:
             errors = [mean_rate(records, source + kind, target) for source, target in pairs]
             key = kind.strip().replace(", ", "_") or "minimum"
             output.value(f"{group}.{key}", percent(float(np.mean(errors)), 1))
-    for key, row in (("minimum", "M1'"), ("amplified", "M1' amplified")):
-        output.value(f"M1_on_M1prime.{key}", percent(mean_rate(records, row, "M1"), 1))
+    output.value("num_cells", str(len(paper.TABLE4) * len(MODELS)))
+    output.value("outside.count", str(len(outside_paper(records, list(paper.TABLE4), MODELS, paper.TABLE4))))
+    for row, column in (("M1'", "M1"), ("M1' amplified", "M2"), ("M2 amplified", "M1")):
+        key = f"{column}_on_{row}".replace("'", "prime").replace(" ", "_")
+        output.value(key, percent(mean_rate(records, row, column), 1))
+        output.value(f"{key}.paper", f"{paper.TABLE4[row][MODELS.index(column)]:g} %")
     for stddev in STDDEVS:
         errors = [mean_rate(records, f"gaussian-{stddev:g}", column) for column in MODELS]
         output.value(f"gaussian.{round(100 * stddev)}", percent(float(np.mean(errors)), 1))

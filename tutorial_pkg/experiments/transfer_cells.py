@@ -72,6 +72,30 @@ def interval(records: Sequence[Record], row: str, column: str, reading: Reading 
     return min(low for low, _ in bounds), max(high for _, high in bounds)
 
 
+def paper_rate(percentage: float) -> Rate:
+    """Return the paper's percentage as the nearest share of its images."""
+    return Rate(round(percentage / 100 * PAPER_NUM_IMAGES), PAPER_NUM_IMAGES)
+
+
+def outside_paper(
+    records: Sequence[Record], rows: Sequence[str], columns: Sequence[str], paper: Mapping[str, Sequence[float]]
+) -> dict[tuple[str, str], Literal["lower", "higher"]]:
+    """Return the cells whose mean error lies outside the 95 % interval of the paper's, and on which side.
+
+    Args:
+        rows, columns: names of the cells.
+        paper: as for `cells_figure`.
+    """
+    found: dict[tuple[str, str], Literal["lower", "higher"]] = {}
+    for row in rows:
+        for column, printed in zip(columns, paper[row], strict=True):
+            low, high = paper_rate(printed).interval()
+            ours = mean_rate(records, row, column)
+            if not low <= ours <= high:
+                found[row, column] = "lower" if ours < low else "higher"
+    return found
+
+
 def points(found: Mapping[str, float]) -> str:
     """Format what `mean_with_interval` returned, in percentage points."""
     mean, low, high = (f"{round(100 * found[key], 1) + 0.0:+.1f}".replace("-", "−") for key in ("mean", "low", "high"))
@@ -99,7 +123,7 @@ def cells_figure(
         places = np.arange(len(rows))[::-1]
         for j, column in enumerate(columns):
             axis = panels.flat[j]
-            theirs = [Rate(round(paper[row][j] / 100 * PAPER_NUM_IMAGES), PAPER_NUM_IMAGES) for row in rows]
+            theirs = [paper_rate(paper[row][j]) for row in rows]
             ours = [100 * mean_rate(records, row, column) for row in rows]
             # The paper's point is what it prints, its interval that of the nearest count.
             _dots(axis, [paper[row][j] for row in rows], [t.interval() for t in theirs], places - 0.17, "paper")
