@@ -11,22 +11,27 @@
 # normalisation. Let $l$ be a place in the image, $m$ one of the filters there, and $x_l$ the receptive field:
 #
 # $$
-# a_{ml} = \langle w_{ml}, x_l \rangle , \qquad
-# h_{mj} = \sqrt{\varepsilon + \sum_{l \in N_j} a_{ml}^2} , \qquad
-# y_{mj} = \frac{g_{mj}}{\max(c, \sigma_j)} .
+# \begin{aligned}
+# a_{ml} & = \langle w_{ml}, x_l \rangle , \\
+# h_{mj} & = \sqrt{\varepsilon + \sum_{l \in N_j} a_{ml}^2} , \\
+# y_{mj} & = \frac{g_{mj}}{\max(c, \sigma_j)} .
+# \end{aligned}
 # $$
 #
-# Here $g$ is $h$ less its mean over the neighbourhood and all maps $m$, and $\sigma_j$ the root of the mean of $g^2$ there.
+# Here $N_j$ is the square of places that pooling unit $j$ takes together, $\varepsilon$ and $c$ are small positive constants,
+# $g$ is $h$ less its mean over the neighbourhood and all maps $m$, and $\sigma_j$ the root of the mean of $g^2$ there.
 # The filters $w_{ml}$ are *untied*: unlike in a convolution, every place has filters of its own. That is why there are a
 # billion of them.
 #
 # They are learned from images alone, by *reconstruction TICA* (topographic independent component analysis). With $W_1$
-# for all filters of a stage, $W_2$ for the weights that write their responses back into the image, and $H_j$ for the sum
-# over the neighbourhood $N_j$:
+# for all filters of a stage, $W_2$ for the weights that write their responses back into the image, $(\cdot)^2$ in the second
+# term for the square of each response by itself, and $H_j$ for the sum of these over $N_j$:
 #
 # $$
-# \min_{W_1, W_2} \; \sum_i \Big( \lVert W_2 W_1^{\top} x_i - x_i \rVert_2^2
-# + \lambda \sum_j \sqrt{\varepsilon + H_j \, (W_1^{\top} x_i)^2} \Big) .
+# \begin{aligned}
+# & \min_{W_1, W_2} \; \sum_i \Big( \lVert W_2 W_1^{\top} x_i - x_i \rVert_2^2 \\
+# & \quad + \lambda \sum_j \sqrt{\varepsilon + H_j \, (W_1^{\top} x_i)^2} \Big) .
+# \end{aligned}
 # $$
 #
 # The first term keeps what is in the image. The second wants few pooling units to respond at a time, and so it makes
@@ -143,11 +148,16 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 #   {{ quocnet.random-stage3.auc }} to {{ quocnet.trained-stage3.auc }} in the last. That last difference is
 #   {{ quocnet.gain_over_random }}, {{ quocnet.gain_over_random.verdict }}. So the *architecture* beats pixels here; that
 #   learning helps it in the last stage is not shown.
-# - **What depth adds.** {{ quocnet.best_stage }} is the best of the three, with {{ quocnet.best_stage.auc }}. Each stage
-#   pools, and throws away what the cost did not ask it to keep. The paper uses the last one, and so does Figure 6.
+# - **What depth adds.** {{ quocnet.best_stage }} has the largest area of the three, {{ quocnet.best_stage.auc }}. Less the
+#   last one's that is {{ quocnet.best_minus_last }}, {{ quocnet.best_minus_last.verdict }}. (Each stage pools, and throws
+#   away what the cost did not ask it to keep.) The paper uses the last one, and so does Figure 6.
 # - **What tying adds.** In our network $W_2 = W_1$. With a $W_2$ of its own, as in Le et al. (2012), the last stage has
-#   {{ quocnet.untied-stage3.auc }} in place of {{ quocnet.last.auc }}. $W_2$ can then undo whatever $W_1$ does, and
-#   features may be loud where images vary least.
+#   {{ quocnet.untied-stage3.auc }} in place of {{ quocnet.last.auc }}. The difference is
+#   {{ quocnet.tied_minus_untied }}, {{ quocnet.tied_minus_untied.verdict }}. ($W_2$ can undo whatever $W_1$ does, and
+#   features may then be loud where images vary least.)
+#
+# The last two intervals are the widest there can be: no scores of these rows were kept, and so the half-widths of what
+# each has over random filters are added up. And no interval says how much another seed would change.
 #
 # ## What units like
 #
@@ -157,8 +167,8 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 # --8<-- "quocnet/stimuli.md"
 #
 # The image that a unit likes best is not among the photographs, and does not look like one; Le et al. saw a face, from a
-# network that had seen ten million images. That so little of a photograph is needed to excite a unit is a first hint at
-# what follows, which is the same kind of search, started from a car.
+# network that had seen ten million images. So an image can excite a unit more than any photograph without looking like
+# one. What follows is the same kind of search, started from a car.
 #
 # ## Figure 6: cars that are no longer recognised
 #
@@ -206,7 +216,7 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 # 4. **Little training.** {{ quocnet.steps }} steps of {{ quocnet.batch_size }} images for each stage, on one core; a thousand
 #    machines trained theirs for three days.
 # 5. **Tied weights.** Our $W_2$ is $W_1$, as in [Le et al. (2011)](../references.md#le2011). The last rows of the
-#    table say what that is worth. λ is {{ quocnet.sparsity_weight }} instead of 0.1.
+#    table have the other way. λ is {{ quocnet.sparsity_weight }} instead of 0.1.
 # 6. **Where training starts.** All places start from the same random filters, and training parts them. If they start apart,
 #    pooling mixes filters that have nothing to do with each other; in an early trial, with fewer maps, the last stage was
 #    then hardly better than guessing.

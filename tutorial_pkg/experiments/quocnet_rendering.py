@@ -49,8 +49,8 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         ],
         caption="**Cars against all else**: the area under the ROC curve, on "
         f"{values['num_val']:,} validation images of which {values['num_val_positive']} are cars. “Minus pixels” is "
-        "the difference from the best row of pixels on the same images, with DeLong's interval. Guessing has an area "
-        "of 0.5 and a balanced accuracy of 50 %.",
+        "the difference from the best row of pixels on the same images, with DeLong's interval, for the choice of "
+        "images; every row is of one seed. Guessing has an area of 0.5 and a balanced accuracy of 50 %.",
     )
     output.figure(
         "training",
@@ -246,16 +246,15 @@ def _offer_values(values: Mapping[str, Any], output: Renderer) -> None:
         output.value(f"{short}.auc", f"{row['auc']['value']:.3f}")
         output.value(f"{short}.num_features", f"{row['num_features']:,}")
     for other in ("pixels", "random"):
-        gap = found[values["last"]][f"auc_minus_{other}"]
-        output.value(
-            f"gain_over_{other}", f"{gap['value']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}]".replace("-", "−")
-        )
-        word = "a gain" if gap["low"] > 0 else "a loss" if gap["high"] < 0 else "which may be chance"
-        output.value(f"gain_over_{other}.verdict", word)
+        _offer_gap(f"gain_over_{other}", found[values["last"]][f"auc_minus_{other}"], output)
     stages = {name: row["auc"]["value"] for name, row in found.items() if name.startswith("trained")}
     best_stage = max(stages, key=stages.__getitem__)
     output.value("best_stage", best_stage.removeprefix("trained-").replace("stage", "Stage "))
     output.value("best_stage.auc", f"{stages[best_stage]:.3f}")
+    last = found[values["last"]]
+    _offer_gap("best_minus_last", widest_difference(found[best_stage], last), output)
+    untied = found[values["last"].replace("trained", "untied")]
+    _offer_gap("tied_minus_untied", widest_difference(last, untied), output)
     for key in ("num_weights", "num_train", "num_train_positive", "num_fitted", "num_val", "num_val_positive"):
         output.value(key, f"{values[key]:,}")
     output.value("num_fitted_negative", f"{values['num_fitted'] - values['num_train_positive']:,}")
@@ -267,6 +266,25 @@ def _offer_values(values: Mapping[str, Any], output: Renderer) -> None:
         output.value(f"lost.{i}", percent(curve[-1], 1) if curve else "–")
     best_units = [unit["auc"]["value"] for unit in values["units"] if unit["kind"] == "best"]
     output.value("best_unit.auc", f"{best_units[0]:.3f}")
+
+
+def widest_difference(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, float]:
+    """Return the first area minus the second with the widest 95 % interval that it can have.
+
+    The record has no scores of these rows, but DeLong's interval of what each has over random filters; the standard
+    error of a difference is at most the sum of the two.
+    """
+    value = first["auc"]["value"] - second["auc"]["value"]
+    gaps = (first["auc_minus_random"], second["auc_minus_random"])
+    half = sum(gap["high"] - gap["low"] for gap in gaps) / 2
+    return {"value": value, "low": value - half, "high": value + half}
+
+
+def _offer_gap(key: str, gap: Mapping[str, float], output: Renderer) -> None:
+    """Offer a difference of areas with its interval, and what it says."""
+    output.value(key, f"{gap['value']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}]".replace("-", "−"))
+    word = "a gain" if gap["low"] > 0 else "a loss" if gap["high"] < 0 else "which may be chance"
+    output.value(f"{key}.verdict", word)
 
 
 def _name(representation: str) -> str:
