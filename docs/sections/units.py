@@ -123,6 +123,22 @@ for other in ("random", "chance"):
 # {{ units.test_error }}), against four controls besides uniform random directions: random directions without negative
 # weights, principal components, random images of the same classes, and random images.
 #
+# | statistic | what it says of the images of a set |
+# | --- | --- |
+# | class purity | the share of the commonest class |
+# | class entropy | how mixed the classes are, in bits: 0 if all are one |
+# | distance in pixels | between two of the images, the mean over all pairs |
+# | distance in features | the same, between their activations in the layer |
+# | spread of slant | the standard deviation of how far the digits lean, over that of all images |
+# | spread of stroke width | the same, of how thick the strokes are |
+# | spread of aspect | the same, of how wide the digits are for their height |
+# | spread of style in class | the mean of these three, each image taken less the mean of its class |
+# | agreement on holes | the share of the commonest number of holes: an 8 has two, most 1s none |
+# | | **what it says of the direction, by its scores of all images** |
+# | detects a class | the area under the ROC curve, for the class it tells best from the others |
+# | class share | the share of its variance that one class explains, for the class with the largest |
+# | follows a style | its rank correlation with slant, stroke width or aspect within a class, the largest |
+#
 # --8<-- "units/distributions.md"
 #
 # --8<-- "units/effects.md"
@@ -197,10 +213,10 @@ for kind, s in made.items():
 # same holds for any layer where classes are tight clusters, $\phi(x) \approx \mu_{y(x)}$.
 #
 # A statistic of *all* images can tell: the largest share of a direction's variance that a single class explains
-# (`class_share`, *is about one class* in the tables) is 1 for the units made by hand and less for sums of them. Units against
+# (`class_share`) is 1 for the units made by hand and less for sums of them. The class share of units and of
 # random directions, layer by layer:
 #
-# | layer | units | random directions | δ | more about one class |
+# | layer | units | random directions | δ | whose is larger |
 # | --- | ---: | ---: | ---: | ---: |
 # | hidden, untrained | {{ units.untrained.units.class_share }} | {{ units.untrained.uniform.class_share }} | {{ units.untrained.units-uniform.class_share }} | {{ units.untrained.units-uniform.class_share.verdict }} |
 # | max pooling | {{ units.pool.units.class_share }} | {{ units.pool.uniform.class_share }} | {{ units.pool.units-uniform.class_share }} | {{ units.pool.units-uniform.class_share.verdict }} |
@@ -218,8 +234,8 @@ for kind, s in made.items():
 #
 # - *Do the images that excite a unit have something in common?* Yes, by every statistic, and beyond their class.
 # - *Do random directions do as well?* By the top images, which is where the paper looks, in class purity
-#   δ = {{ units.hidden.units-uniform.purity }} (verdict: {{ units.hidden.units-uniform.purity.verdict }}). By how much a
-#   direction is about one class, over all images, δ = {{ units.hidden.units-uniform.class_share }} (verdict:
+#   δ = {{ units.hidden.units-uniform.purity }} (verdict: {{ units.hidden.units-uniform.purity.verdict }}). By the class
+#   share, over all images, δ = {{ units.hidden.units-uniform.class_share }} (verdict:
 #   {{ units.hidden.units-uniform.class_share.verdict }}). The answer depends on the statistic.
 # - *Do networks therefore not disentangle factors across coordinates?* That does not follow, as the layer made by hand
 #   shows. This layer's units are far from disentangled; whether they are closer to it than random directions is a question

@@ -29,7 +29,7 @@ NAMES = {
     "colour_distance": "distance in mean colour",
     "feature_distance": "distance in features",
     "class_auc": "detects a class",
-    "class_share": "is about one class",
+    "class_share": "class share",
 }
 VERDICTS = {"first": "units", "second": "random", "negligible": "negligible", "undecided": "undecided"}
 ORDER = {"units": ", best first, none chosen by hand", "uniform": ", best first", "chance": ""}
@@ -97,7 +97,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     )
     output.table(
         "layers",
-        ["layer", "units used", "class purity: units", "random", "chance", "δ purity", "δ about one class"],
+        ["layer", "units used", "class purity: units", "random", "chance", "δ class purity", "δ class share"],
         [
             [
                 LAYERS[layer],

@@ -41,7 +41,7 @@ NAMES = {
     "style_spread": "spread of style in class",
     "holes_agreement": "agreement on holes",
     "class_auc": "detects a class",
-    "class_share": "is about one class",
+    "class_share": "class share",
     "style_correlation": "follows a style",
 }
 MAIN = ("purity", "pixel_distance", "style_spread", "class_share")
@@ -124,10 +124,8 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         ],
         caption=f"**Hidden layer, k = {summary.k}.** δ > 0 says that units' images have more in common; {interval}. "
         "Largest p: permutation test, the network that differs least. Verdict: whose images have more in common, or "
-        f"*negligible* where the whole interval is within ±{NEGLIGIBLE}. Spreads are relative to the spread among all "
-        "images; style is slant, stroke width and aspect, each less its class mean. The last three rows are about "
-        "directions and use all images: the best class a direction detects (area under the ROC curve), the largest "
-        "share of its variance that one class explains, and its largest rank correlation with a style.",
+        f"*negligible* where the whole interval is within ±{NEGLIGIBLE}. The last three rows are about directions and "
+        "use all images.",
     )
     _comparison_tables(summary, output, interval)
     _readout_table(summary, output, networks)
@@ -159,8 +157,8 @@ def _comparison_tables(summary: _Summary, output: Renderer, interval: str) -> No
 
 def _readout_table(summary: _Summary, output: Renderer, networks: str) -> None:
     factors = {
-        "class_auc": "class (AUC)",
-        "class_share": "class (R²)",
+        "class_auc": "detects a class",
+        "class_share": "class share",
         "slant": "slant",
         "width": "stroke width",
         "aspect": "aspect",
@@ -174,8 +172,9 @@ def _readout_table(summary: _Summary, output: Renderer, networks: str) -> None:
             for kind, label in (best | {"together": "all together, linearly"}).items()
         ],
         caption=f"**What a single direction tells about an image**, the best direction for each factor; mean over "
-        f"{networks}. Class: area under the ROC curve and share of variance, means over the classes. Others: absolute "
-        "rank correlation within a class. *All together*: ridge regression, five-fold cross-validation.",
+        f"{networks}. *Detects a class* and *class share* as above, means over the classes, each with its own best "
+        "direction. Others: absolute rank correlation within a class. *All together*: ridge regression, five-fold "
+        "cross-validation.",
     )
 
 
