@@ -92,9 +92,9 @@ to_class, to_any = {"targets": targets}, {"labels": labels}
 
 # %% [markdown]
 # **`targets` or `labels`.** With `targets` the model is to give *that* class; with `labels`, any class but that one.
-# The second tries all of them (of more than ten, nine at a time, from the
-# one whose boundary seems nearest, until nine bring nothing nearer) and returns the nearest, so it costs more passes and finds shorter perturbations. Give
-# exactly one of the two.
+# The second tries all of them and returns the nearest, so it costs more passes and finds shorter perturbations. (With
+# more than ten classes it tries nine at a time, those first whose boundary seems nearest, until the nearest found is
+# among the first quarter of those tried.) Give exactly one of the two.
 
 # %%
 show("targets: one class, at random", to_class)

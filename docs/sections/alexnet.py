@@ -18,8 +18,10 @@
 # and Figure 5 the nearest image that the network takes for a class $l$ chosen beforehand,
 #
 # $$
-# D(x, l) = x + r, \quad r = \operatorname*{arg\,min}_{r} \lVert r \rVert_2
-# \quad \text{subject to} \quad f(x + r) = l, \; x + r \in [0, 1]^n ,
+# \begin{aligned}
+# & D(x, l) = x + r, \quad r = \operatorname*{arg\,min}_{r} \lVert r \rVert_2 \\
+# & \quad \text{subject to } f(x + r) = l, \; x + r \in [0, 1]^n ,
+# \end{aligned}
 # $$
 #
 # beside the change as the paper draws it, $\min(\max(10\, r + 128,\, 0),\, 255)$ on the scale of bytes.
@@ -136,7 +138,7 @@ image_grid(pictures, cell_inches=0.9)
 #
 #     --8<-- "figures3_4/logits-uniform.md" if present
 #
-# What can one say beyond looking? The same statistics as for [digits](units.py), where they make sense for photographs:
+# What can one say beyond looking? The same statistics as for [digits](units.py#beyond-looking), where they make sense for photographs:
 # what share of a set is of one class, and how far its images are apart in pixels, in their mean colour, and in the layer's
 # own features. The statistics of strokes have no place here.
 #
@@ -162,7 +164,7 @@ image_grid(pictures, cell_inches=0.9)
 #   {{ figures3_4.fc2.units-uniform.purity.verdict }}); by the distance of the images in pixels
 #   {{ figures3_4.fc2.units-uniform.pixel_distance }} ({{ figures3_4.fc2.units-uniform.pixel_distance.verdict }}), in mean
 #   colour {{ figures3_4.fc2.units-uniform.colour_distance }} ({{ figures3_4.fc2.units-uniform.colour_distance.verdict }}).
-# - **Over all images**, the largest share of a direction's variance that one class explains is
+# - **Over all images**, the largest share of a direction's variance that one class explains, its class share, is
 #   {{ figures3_4.fc2.units.class_share }} for units and {{ figures3_4.fc2.uniform.class_share }} for random directions,
 #   δ = {{ figures3_4.fc2.units-uniform.class_share }} ({{ figures3_4.fc2.units-uniform.class_share.verdict }}). Before training
 #   it was {{ figures3_4.untrained.units-uniform.class_share }} ({{ figures3_4.untrained.units-uniform.class_share.verdict }}).

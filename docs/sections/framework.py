@@ -161,8 +161,10 @@ for max_iter in (5, 20, 80):
 # $\hat x = \sigma(W_2 h(x) + b_2)$, it minimises
 #
 # $$
-# \frac{1}{2N} \sum_i \|\hat x_i - x_i\|_2^2 + \frac{\lambda}{2}\left(\|W_1\|_F^2 + \|W_2\|_F^2\right) + \beta \sum_j
-# \mathrm{KL}(\rho \,\|\, \hat\rho_j),
+# \begin{aligned}
+# & \frac{1}{2N} \sum_i \|\hat x_i - x_i\|_2^2 + \frac{\lambda}{2}\left(\|W_1\|_F^2 + \|W_2\|_F^2\right) \\
+# & \quad + \beta \sum_j \mathrm{KL}(\rho \,\|\, \hat\rho_j),
+# \end{aligned}
 # $$
 #
 # where $\hat\rho_j$ is how active unit $j$ is on average and the last term draws that towards a small $\rho$: most

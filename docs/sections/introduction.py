@@ -64,7 +64,10 @@ print(f"test error: {100 * error:.1f} %")
 # brings it to zero points against $w_k - w_l$:
 #
 # $$
-# r = -\frac{m}{\|w_k - w_l\|_2^2}\,(w_k - w_l), \qquad \|r\|_2 = \frac{m}{\|w_k - w_l\|_2}.
+# \begin{aligned}
+# r & = -\frac{m}{\|w_k - w_l\|_2^2}\,(w_k - w_l), \\
+# \|r\|_2 & = \frac{m}{\|w_k - w_l\|_2}.
+# \end{aligned}
 # $$
 #
 # Of the nine classes that $l$ could be we take the one that is nearest, and go 2 % further, so as to end up on its

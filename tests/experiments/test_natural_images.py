@@ -50,6 +50,12 @@ def test_alexnet_records_curves_accuracy_and_cost(context, tmp_path):
     assert values["top1"] <= values["top5"]
     output = rendered(alexnet.EXPERIMENT, [record], tmp_path / "generated")
     assert {path.name for path in output.written} == {"curves.md", "network.md"}
+    table = tmp_path / "generated" / "alexnet" / "network.md"
+    assert "earlier run" not in table.read_text()
+    # Of a training that was interrupted, or done before, the record's own time is a part only.
+    resumed = replace(record, provenance=record.provenance | {"seconds": values["training"]["seconds"] / 2})
+    rendered(alexnet.EXPERIMENT, [resumed], tmp_path / "generated")
+    assert "the line below leaves out what an earlier run had done" in table.read_text()
 
 
 def test_training_is_shared_and_not_repeated(context, tmp_path, monkeypatch):

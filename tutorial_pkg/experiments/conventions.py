@@ -68,7 +68,7 @@ def run(config: CellConfig, context: Context) -> Result:
 
 def render(records: Sequence[Record], output: Renderer) -> None:
     """Write a row for each reading, and how far it is from the paper at worst."""
-    rows = [["the paper", *("{:g} / {:g}".format(*paper.TABLE1[name][:2]) for name in ROWS), ""]]
+    rows = [["the paper", *("{:g}&nbsp;/&nbsp;{:g}".format(*paper.TABLE1[name][:2]) for name in ROWS), ""]]
     gaps = {}
     for reading, description in READINGS.items():
         found = {r.config["name"]: r.values for r in records if r.config["reading"] == reading}
@@ -78,12 +78,20 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             for name in ROWS
             for ours, theirs in zip(errors[name], paper.TABLE1[name][:2], strict=True)
         )
-        rows.append([description, *("{:.2f} / {:.2f}".format(*errors[name]) for name in ROWS), f"{gaps[reading]:.2f}"])
+        name, _, remark = description.partition(" (")
+        label = f"{name}<br><small>({remark}</small>" if remark else name
+        rows.append(
+            [label, *("{:.2f}&nbsp;/&nbsp;{:.2f}".format(*errors[name]) for name in ROWS), f"{gaps[reading]:.2f}"]
+        )
         output.value(f"{reading}.largest_gap", f"{gaps[reading]:.2f}")
     best = min(gaps, key=lambda reading: gaps[reading])
     output.value("best", READINGS[best])
     output.value("best_gap", f"{gaps[best]:.2f}")
-    header = ["weight decay", *(f"λ = {lam}" for lam in ("1e-4", "1e-2", "1")), "largest gap"]
+    header = [
+        "weight decay",
+        *(f"λ&nbsp;=&nbsp;{lam}" for lam in ("10<sup>−4</sup>", "10<sup>−2</sup>", "1")),
+        "largest gap",
+    ]
     output.table(
         "conventions",
         header,
