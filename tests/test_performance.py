@@ -47,7 +47,9 @@ def test_every_benchmark_becomes_a_table_and_two_figures(results, tmp_path):
     names = {path.name for path in (tmp_path / "out" / "performance").iterdir()}
     assert names == {"fc100-targeted.md", "fc100-untargeted.md"}
     table = (tmp_path / "out" / "performance" / "fc100-targeted.md").read_text()
-    assert "| DDN | 1,000 | 98.0 | 1.0200 | 1.0001 | 1.020 | 12 + 40 | 700.0 |" in table
+    assert (
+        "| DDN | 1,000 | 98.0 | 1.0200 | 1.0001 | 1.020 | 12\N{NO-BREAK SPACE}+\N{NO-BREAK SPACE}40 | 700.0 |" in table
+    )
     assert "a processor, 1 thread" in table
     assert "foolbox" not in table
 

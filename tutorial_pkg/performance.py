@@ -63,7 +63,7 @@ def attack_table(rows: Sequence[Mapping[str, Any]]) -> str:
                 f"{row['ratio_mean']:.4f}",
                 f"{row['ratio_median']:.4f}",
                 f"{row['ratio_max']:.3f}",
-                f"{row['forward_passes']:,.0f} + {row['backward_passes']:,.0f}",
+                f"{row['forward_passes']:,.0f} + {row['backward_passes']:,.0f}".replace(" ", "\N{NO-BREAK SPACE}"),
                 f"{row['images_per_second']:,.1f}",
             ]
             for row in rows
