@@ -27,7 +27,7 @@ def seeds(way, errors):
         make_record(
             experiment="adversarial_training",
             profile="laptop",
-            config={"way": way, "seed": seed},
+            config={"way": way, "recipe": {"epochs": 40}, "seed": seed},
             values={"test_error": error / 100, "train_error": 0.0},
         )
         for seed, error in enumerate(errors)
@@ -128,15 +128,9 @@ def test_one_seed_gives_no_interval():
 @pytest.mark.parametrize(
     ("claim", "errors", "status"),
     [
-        ("A1", {"input": 1.19}, "holds"),
-        ("A1", {"input": 1.21}, "holds in part"),
-        ("A1", {"input": 1.3, "dropout": 1.0}, "does not hold"),
         ("A2", {"weight_decay": 1.6, "dropout": 1.3}, "holds"),
         ("A2", {"weight_decay": 1.7, "dropout": 1.3}, "holds in part"),
         ("A2", {"weight_decay": 1.8, "dropout": 1.6}, "does not hold"),
-        ("A3", {"input": 1.5, "hidden_1": 1.2, "hidden_2": 1.1}, "holds"),
-        ("A3", {"input": 1.5, "hidden_1": 1.2, "hidden_2": 1.5}, "holds in part"),
-        ("A3", {"input": 1.1}, "does not hold"),
         ("A4", {"input": 1.1}, "holds"),
         ("A4", {"input": 1.1, "shift": 0.9}, "holds in part"),
         ("A4", {"input": 1.6}, "does not hold"),
@@ -147,6 +141,7 @@ def test_verdicts_follow_the_errors(claim, errors, status):
 
 
 def test_four_seeds_are_not_enough_for_the_first_claim():
-    found = results(input=1.0)
-    found["adversarial_training"] = [r for r in found["adversarial_training"] if r.config["seed"] < 4]
-    assert judge(BY_ID["A1"], found).status != "holds"
+    found = results(input=1.0, all=1.0)
+    assert judge(BY_ID["A1"], found).status == "holds"
+    few = {name: [r for r in records if r.config["seed"] < 4] for name, records in found.items()}
+    assert judge(BY_ID["A1"], few).status != "holds"
