@@ -265,10 +265,10 @@ def distances(model: nn.Module, inputs: Tensor, classes: Tensor, adversarial: Te
 
 
 def attack_all(model: nn.Module, inputs: Tensor, labels: Tensor, device: str) -> dict[str, object]:
-    """Return what a targeted attack on these images costs, and how far it raises the peak of the memory."""
+    """Return what a targeted attack on these images costs, and how far the memory's peak is above what they take."""
     inputs, targets = inputs.to(device), other_classes(labels, 10).to(device)
     minimum_distortion(model, inputs[:20], targets=targets[:20])  # first calls allocate
-    before = peak_memory_mb(device)
+    before = measuring.memory_in_use_mb(device)
     seconds, result = measuring.timed(lambda: minimum_distortion(model, inputs, targets=targets), device)
     return {
         "num_images": len(inputs),

@@ -66,7 +66,7 @@ NETWORKS: tuple[tuple[str, Callable[[int], nn.Module], int], ...] = (
 def main() -> None:
     """Run what the command line asks for."""
     parser = measuring.parser(__doc__)
-    parser.add_argument("--n", type=int, default=50, help="inputs attacked a network")
+    parser.add_argument("--n", type=int, default=40, help="inputs attacked a network")
     args = parser.parse_args()
     measuring.prepare(args)
     rows = []

@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from resource import getpagesize
 from typing import Any, TypeVar
 
 import torch
 
 from tutorial_pkg.records import write_atomically
+from tutorial_pkg.training.resources import peak_memory_mb
 
 RESULTS = Path("results/benchmark")
 Result = TypeVar("Result")
@@ -56,6 +58,17 @@ def _now(device: str) -> float:
     if device == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
+
+
+def memory_in_use_mb(device: str) -> float:
+    """Return the memory in use now, in MiB; where the system does not tell, the peak so far.
+
+    What a peak rises above it is not hidden by an earlier peak, as of loading the data, which is over.
+    """
+    if device == "cuda":
+        return torch.cuda.memory_allocated() / 2**20
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * getpagesize() / 2**20 if statm.exists() else peak_memory_mb(device)
 
 
 def circumstances(options: argparse.Namespace) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from tutorial_pkg.data import Dataset
 from tutorial_pkg.experiments import EXPERIMENTS, Context
 from tutorial_pkg.models import build_model, fully_connected
 from tutorial_pkg.precision import has_float64, in_float64, widest
+from tutorial_pkg.records import to_plain
 from tutorial_pkg.spectral import conv_frame_bounds, layer_gains, linear_frame_bounds, model_frame_bounds
 from tutorial_pkg.spectral.zero_padded import padded_frame_bounds
 from tutorial_pkg.stimulus import optimal_stimuli
@@ -260,4 +261,16 @@ def test_experiments(name, tmp_path):
         found = experiment.run(config, Context(device=NAME, cache=tmp_path))
     assert device.reads > 0  # something was computed there
     expected = experiment.run(config, Context(cache=tmp_path))
-    assert found.values.keys() == expected.values.keys()
+    mine, here = (dict(numbers(to_plain(result.values))) for result in (found, expected))
+    assert mine.keys() == here.keys()
+    assert here
+    assert mine == pytest.approx(here, rel=1e-3, abs=1e-6, nan_ok=True)
+
+
+def numbers(values, path=""):
+    """Yield every number of a record with its place, but for what the machine was used."""
+    if isinstance(values, dict | list):
+        for key, value in values.items() if isinstance(values, dict) else enumerate(values):
+            yield from numbers(value, f"{path}/{key}")
+    elif isinstance(values, int | float) and not any(word in path for word in ("seconds", "memory")):
+        yield path, values
