@@ -14,7 +14,7 @@ from tutorial_pkg.experiments import EXPERIMENTS
 from tutorial_pkg.experiments.adversarial_ablation import WAYS
 from tutorial_pkg.experiments.adversarial_search import errors as search_errors
 from tutorial_pkg.experiments.adversarial_search import hold_out
-from tutorial_pkg.experiments.adversarial_training import difference, recipes, test_errors
+from tutorial_pkg.experiments.adversarial_training import chosen_recipes, difference, test_errors
 from tutorial_pkg.figures import Renderer
 from tutorial_pkg.records import read_record, record_path
 
@@ -85,7 +85,7 @@ def test_the_table_of_what_was_tried_says_for_how_many_epochs(repository, tmp_pa
 
 def test_how_far_examples_go_is_said_for_every_layer(repository, tmp_path):
     output, folder = rendered(repository, "adversarial_ablation", tmp_path)
-    chosen = recipes(WAYS, epochs=1)
+    chosen = chosen_recipes(WAYS, epochs=1)
     for way, layer in (("input", "input"), ("hidden 1", "hidden1"), ("hidden 2", "hidden2")):
         (pool,) = chosen[way].pools
         key = f"adversarial_ablation.{way.replace(' ', '_')}.{layer}"
@@ -102,7 +102,7 @@ def test_every_recipe_used_is_the_search_s_best(repository):
 
 def test_every_way_has_a_chosen_candidate_at_one_budget():
     assert set(CHOSEN) == set(CANDIDATES) == set(WAYS)
-    chosen = recipes(WAYS, epochs=7)
+    chosen = chosen_recipes(WAYS, epochs=7)
     assert {r.epochs for r in chosen.values()} == {7}
     assert len({(r.model, r.optimizer, r.batch_size, r.learning_rate) for r in chosen.values()}) == 1
     assert not chosen["weight decay"].pools

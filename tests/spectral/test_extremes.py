@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tutorial_pkg.spectral.extremes import TOLERANCE, extreme_singular_values
+from tutorial_pkg.spectral.extremes import TOLERANCE, Batch, extreme_singular_values
 
 
 def gaussian(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -29,7 +29,7 @@ CASES = {
 def test_agrees_with_a_full_decomposition(name, split):
     matrices = CASES[name]
     values = torch.linalg.svdvals(matrices)
-    found = extreme_singular_values(matrices.split(split))
+    found = extreme_singular_values(map(Batch.of, matrices.split(split)))
     allowed = 1.1 * TOLERANCE * values.max().item()
     assert found.largest == pytest.approx(values.max().item(), abs=allowed)
     assert found.smallest == pytest.approx(values.min().item(), abs=allowed)
@@ -41,5 +41,5 @@ def test_few_matrices_are_decomposed(monkeypatch):
     decomposed = []
     svdvals = torch.linalg.svdvals
     monkeypatch.setattr(torch.linalg, "svdvals", lambda a: decomposed.append(len(a)) or svdvals(a))
-    extreme_singular_values(gaussian(400, 30, 20).split(100))
+    extreme_singular_values(map(Batch.of, gaussian(400, 30, 20).split(100)))
     assert sum(decomposed) < 40

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tutorial_pkg.spectral import linear_frame_bounds
+from tutorial_pkg.spectral import linear, linear_frame_bounds
 from tutorial_pkg.spectral.checks import checked_weight
 
 
@@ -59,6 +59,51 @@ def test_repeated_extreme_values_are_found():
 def test_an_orthogonal_matrix_has_both_bounds_one(num_columns):
     bounds = linear_frame_bounds(with_values(torch.ones(600, dtype=torch.float64), num_columns))
     assert (bounds.lower, bounds.upper) == pytest.approx((1, 1), abs=1e-10)
+
+
+SPECTRA = {
+    "graded": lambda u: torch.logspace(0, -14 * u, 60, dtype=torch.float64),
+    "two almost equal above": lambda u: (
+        torch.cat([torch.linspace(1, 2, 59), torch.tensor([2.0])]).double()
+        + torch.eye(60, dtype=torch.float64)[0] * 10 ** (-6 * u)
+    ),
+    "one far above": lambda u: torch.linspace(1, 2, 60, dtype=torch.float64) + torch.eye(60)[7] * 10 ** (8 * u),
+    "all almost equal": lambda u: 1 + 10 ** (-14 * u) * torch.linspace(0, 1, 60, dtype=torch.float64),
+    "clusters at both ends": lambda u: (
+        torch.cat([torch.full((3,), x) for x in (0.1, 2.0)] + [torch.linspace(1, 1.5, 54)]).double()
+        * (1 + 10 ** (-16 * u) * torch.linspace(0, 1, 60, dtype=torch.float64))
+    ),
+}
+
+
+@pytest.mark.parametrize("num_columns", [60, 61, 150])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("spectrum", SPECTRA)
+def test_any_spectrum_agrees_with_a_full_decomposition(monkeypatch, spectrum, dtype, num_columns):
+    monkeypatch.setattr(linear, "_DENSE", 0)
+    for u in torch.linspace(0, 1, 9).tolist():
+        weight = with_values(SPECTRA[spectrum](u), num_columns).to(dtype)
+        values = torch.linalg.svdvals(weight.double())
+        bounds = linear_frame_bounds(weight)
+        assert abs(bounds.upper - values[0].item()) <= 1.1e-10 * values[0].item(), u
+        assert abs(bounds.lower - values[-1].item()) <= 1.1e-10 * values[0].item(), u
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-30, 1e30, 1e150])
+def test_the_scale_of_a_matrix_does_not_matter(scale):
+    weight = gaussian(520, 540)
+    bounds, scaled = linear_frame_bounds(weight), linear_frame_bounds(scale * weight)
+    assert (scaled.lower / scale, scaled.upper / scale) == pytest.approx((bounds.lower, bounds.upper), rel=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(600, 900), (600, 600), (900, 600)])
+def test_an_ordinary_large_matrix_is_found_in_float32_alone(monkeypatch, shape):
+    dtypes = []
+    by_lanczos = linear._by_lanczos
+    monkeypatch.setattr(linear, "_by_lanczos", lambda *args: dtypes.append(args[-1].dtype) or by_lanczos(*args))
+    monkeypatch.setattr(torch.linalg, "svdvals", None)
+    linear_frame_bounds(gaussian(*shape).float())
+    assert dtypes == [torch.float32]
 
 
 def test_float32_weights_are_decided_in_float64():

@@ -35,6 +35,11 @@ def _hidden(layer: str) -> dict[str, AdversarialRecipe]:
     }
 
 
+def _every(decay: float, weight: float, small: float) -> AdversarialRecipe:
+    hidden = (replace(SMALL, layer=layer, weight=small) for layer in ("hidden1", "hidden2"))
+    return replace(LONG, weight_decay=decay, pools=(replace(INPUT, weight=weight), *hidden))
+
+
 CANDIDATES: dict[str, dict[str, AdversarialRecipe]] = {
     "weight decay": {
         "λ = 1e-5": LONG,
@@ -61,12 +66,10 @@ CANDIDATES: dict[str, dict[str, AdversarialRecipe]] = {
     "hidden 1": _hidden("hidden1"),
     "hidden 2": _hidden("hidden2"),
     "all": {
-        f"hidden layers a fifth of the way, weights {weight:g}, {small:g}, {small:g}": _pooled(
-            replace(INPUT, weight=weight),
-            replace(SMALL, layer="hidden1", weight=small),
-            replace(SMALL, layer="hidden2", weight=small),
+        f"λ = {decay}, hidden layers a fifth of the way, weights {weight:g}, {small:g}, {small:g}": _every(
+            float(decay), weight, small
         )
-        for weight, small in ((1.0, 1.0), (0.5, 0.2))
+        for decay, weight, small in (("1e-5", 1.0, 1.0), ("1e-5", 0.5, 0.2), ("2e-5", 0.5, 0.2), ("2e-5", 0.5, 0.05))
     },
     "noise": {f"‖r‖ = {norm:g}": _pooled(replace(FRESH, source="noise", max_norm=norm)) for norm in (1.5, 4.0)},
     "shift": {"by at most one pixel": _pooled(replace(FRESH, source="shift"))},
@@ -79,7 +82,7 @@ CHOSEN: dict[str, str] = {
     "input": "1.5 × the way, ‖r‖ ≤ 2, λ = 2e-5, weight 0.5",
     "hidden 1": "a fifth of the way",
     "hidden 2": "a fifth of the way",
-    "all": "hidden layers a fifth of the way, weights 0.5, 0.2, 0.2",
+    "all": "λ = 2e-5, hidden layers a fifth of the way, weights 0.5, 0.2, 0.2",
     "noise": "‖r‖ = 4",
     "shift": "by at most one pixel",
 }

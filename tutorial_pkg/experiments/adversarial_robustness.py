@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from tutorial_pkg.adversarial_training import AdversarialRecipe, train_adversarially
 from tutorial_pkg.attacks import gaussian_noise, minimum_distortion
-from tutorial_pkg.experiments.adversarial_training import recipes
+from tutorial_pkg.experiments.adversarial_training import chosen_recipes
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.figures import SERIES, STYLE, Renderer, mean_sd, sd_below
 from tutorial_pkg.records import Record
@@ -57,7 +57,9 @@ class CellConfig:
 def cells(config: Config) -> dict[str, CellConfig]:
     """Return a cell for each seed."""
     return {
-        f"seed{seed}": CellConfig(config.dataset, recipes(WAYS, config.epochs), config.num_images, config.noise, seed)
+        f"seed{seed}": CellConfig(
+            config.dataset, chosen_recipes(WAYS, config.epochs), config.num_images, config.noise, seed
+        )
         for seed in range(config.seed, config.seed + config.num_seeds)
     }
 

@@ -39,7 +39,7 @@ class Config:
     """
 
     dataset: str = "mnist"
-    ways: tuple[str, ...] = ("input", "weight decay", "dropout")
+    ways: tuple[str, ...] = ("all", "input", "weight decay", "dropout")
     num_seeds: int = 5
     epochs: int = 300
     seed: int = 0
@@ -55,7 +55,7 @@ class CellConfig:
     seed: int
 
 
-def recipes(ways: Sequence[str], epochs: int) -> dict[str, AdversarialRecipe]:
+def chosen_recipes(ways: Sequence[str], epochs: int) -> dict[str, AdversarialRecipe]:
     """Return the chosen recipe of each way of training, at this number of epochs."""
     return {way: replace(CANDIDATES[way][CHOSEN[way]], epochs=epochs) for way in ways}
 
@@ -64,7 +64,7 @@ def cells(config: Config) -> dict[str, CellConfig]:
     """Return a cell for each way of training and seed."""
     return {
         f"{way.replace(' ', '')}-seed{seed}": CellConfig(config.dataset, way, recipe, seed)
-        for way, recipe in recipes(config.ways, config.epochs).items()
+        for way, recipe in chosen_recipes(config.ways, config.epochs).items()
         for seed in range(config.seed, config.seed + config.num_seeds)
     }
 

@@ -11,7 +11,7 @@ import torch
 
 from tutorial_pkg.adversarial_training import AdversarialRecipe, train_adversarially
 from tutorial_pkg.attacks import minimum_distortion
-from tutorial_pkg.experiments.adversarial_training import recipes
+from tutorial_pkg.experiments.adversarial_training import chosen_recipes
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.targets import random_other_classes
 from tutorial_pkg.figures import Renderer
@@ -54,7 +54,7 @@ class CellConfig:
 
 def cells(config: Config) -> dict[str, CellConfig]:
     """Return the one cell: pairs of networks are what is compared."""
-    connected = recipes(("weight decay",), config.epochs)["weight decay"]
+    connected = chosen_recipes(("weight decay",), config.epochs)["weight decay"]
     convolutional = SgdRecipe("conv", epochs=config.conv_epochs)
     return {
         f"seed{config.seed}": CellConfig(

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from tutorial_pkg.spectral.bounds import FrameBounds
 from tutorial_pkg.spectral.checks import checked_axes, checked_groups, checked_weight
 from tutorial_pkg.spectral.continuous import refine_bounds, riesz_factor
-from tutorial_pkg.spectral.extremes import extreme_singular_values
-from tutorial_pkg.spectral.symbol import degrees, half_grid, polyphase_symbol
+from tutorial_pkg.spectral.extremes import Batch, extreme_singular_values
+from tutorial_pkg.spectral.symbol import GramSymbol, degrees, half_grid, polyphase_symbol
 
 _BATCH_BYTES = {"cpu": 2**23, "cuda": 2**28}  # a CPU's cache; enough to fill a GPU
 
@@ -78,7 +80,7 @@ def conv_frame_bounds(
 
     # An axis of degree 0 does not appear in A(ω): one frequency stands for all.
     frequencies = half_grid(tuple(m if d else 1 for m, d in zip(sizes, degree, strict=True)), weight.device)
-    found = extreme_singular_values(_symbol_batches(parts, frequencies, steps, spacing))
+    found = extreme_singular_values(_batches(parts, frequencies, steps, spacing))
     # A grid too coarse to prove anything can show λ₊ = 0 of a layer that is not zero.
     factor = riesz_factor(degree, sizes) if weight.any() else 1.0
     infimum = supremum = None
@@ -99,14 +101,31 @@ def conv_frame_bounds(
     )
 
 
-def _symbol_batches(
+def _batches(
     parts: tuple[Float[Tensor, "rows channels *kernel"], ...],
     frequencies: Float[Tensor, "freq axes"],
     stride: tuple[int, ...],
     dilation: tuple[int, ...],
-) -> Iterator[Complex[Tensor, "batch rows cols"]]:
+) -> Iterator[Batch]:
     """Yield A(ω) group by group, a bounded amount of memory at a time."""
-    matrix_bytes = 16 * len(parts[0]) * parts[0].shape[1] * math.prod(stride)
+    rows, cols = len(parts[0]), parts[0].shape[1] * math.prod(stride)
+    num_taps = math.prod(d + 1 for d in degrees(tuple(parts[0].shape[2:]), stride, dilation))
+    rounding = (rows + cols) * num_taps * torch.finfo(torch.float64).eps
+    batch_size = max(1, _BATCH_BYTES.get(frequencies.device.type, 2**28) // (16 * rows * cols))
     for part in parts:
-        for some in frequencies.split(max(1, _BATCH_BYTES.get(frequencies.device.type, 2**28) // matrix_bytes)):
-            yield polyphase_symbol(part, some, stride=stride, dilation=dilation)
+        symbol = partial(polyphase_symbol, part, stride=stride, dilation=dilation)
+        # A coefficient takes a product for each pair of taps, a frequency four times the arithmetic of one.
+        gram = GramSymbol.of(part, stride=stride, dilation=dilation) if num_taps**2 <= 4 * len(frequencies) else None
+        for some in frequencies.split(batch_size):
+            yield Batch.of(symbol(some)) if gram is None else Batch(gram.at(some), rounding, _Subset(symbol, some))
+
+
+@dataclass(frozen=True)
+class _Subset:
+    """A(ω) at some of some frequencies."""
+
+    symbol: Callable[[Float[Tensor, "freq axes"]], Complex[Tensor, "freq rows cols"]]
+    frequencies: Float[Tensor, "freq axes"]
+
+    def __call__(self, positions: Int[Tensor, " some"]) -> Complex[Tensor, "some rows cols"]:
+        return self.symbol(self.frequencies[positions])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import torch
@@ -26,32 +26,58 @@ class Extremes:
     argmax: int
 
 
-def extreme_singular_values(batches: Iterable[Complex[Tensor, "_ rows cols"]]) -> Extremes:
+@dataclass(frozen=True)
+class Batch:
+    """Matrices A of one shape, most of which are never looked at themselves.
+
+    Attributes:
+        gram: A*A or AA*, whichever is smaller, or their conjugates.
+        rounding: of `gram` and its factor, as a part of the largest ‖A‖².
+        at: returns the matrices A at some positions, in complex128.
+    """
+
+    gram: Complex[Tensor, "batch n n"]
+    rounding: float
+    at: Callable[[Int[Tensor, " some"]], Complex[Tensor, "some rows cols"]]
+
+    @classmethod
+    def of(cls, matrices: Complex[Tensor, "batch rows cols"]) -> Batch:
+        """Return a batch of known matrices.
+
+        Example:
+            >>> Batch.of(torch.ones(5, 3, 2, dtype=torch.complex128)).gram.shape
+            torch.Size([5, 2, 2])
+        """
+        tall = matrices if matrices.shape[1] >= matrices.shape[2] else matrices.mH
+        rounding = sum(tall.shape[1:]) * torch.finfo(torch.float64).eps
+        return cls(tall.mH @ tall, rounding, lambda positions: matrices[positions])
+
+
+def extreme_singular_values(batches: Iterable[Batch]) -> Extremes:
     """Return the smallest (thin) and the largest singular value over all matrices of all batches.
 
-    With G = A*A (or AA*, whichever is smaller), a Cholesky factorisation of σ²I − G exists exactly when every
+    With G the Gram matrix of A, a Cholesky factorisation of σ²I − G exists exactly when every
     singular value of A is below σ, and one of G − σ²I when every one is above. It costs a tenth of the singular
     values, so each matrix is first tested against the extremes found so far, and only those that could beat them
     are decomposed: the most promising first, then what still stands. Squaring loses digits, but it only ever
     rules out, with room for rounding; each value returned comes from an SVD of A itself.
 
     Args:
-        batches: matrices of one shape, in complex128, as many at a time as memory holds.
+        batches: of matrices of one shape, as many at a time as memory holds.
 
     Returns:
         Both values, within `TOLERANCE` times the largest of those of a full SVD, and the matrices' positions.
 
     Example:
         >>> matrices = torch.stack([torch.eye(3), torch.diag(torch.tensor([1.0, 2.0, 5.0]))]).cdouble()
-        >>> extreme_singular_values([matrices])
+        >>> extreme_singular_values([Batch.of(matrices)])
         Extremes(smallest=1.0, largest=5.0, argmin=1, argmax=1)
     """
     best = Extremes(smallest=float("inf"), largest=0.0, argmin=0, argmax=0)
     start = 0
-    for matrices in batches:
-        tall = matrices if matrices.shape[1] >= matrices.shape[2] else matrices.mH
-        gram = tall.mH @ tall
-        slack = sum(tall.shape[1:]) * torch.finfo(torch.float64).eps  # of rounding in G and its factor
+    for batch in batches:
+        gram = batch.gram
+        slack = batch.rounding
         for may_improve, estimate in ((_may_exceed, _power), (_may_fall_below, _inverse_power)):
             standing = torch.arange(len(gram), device=gram.device)
             standing = standing[may_improve(gram, best, slack)]
@@ -59,11 +85,11 @@ def extreme_singular_values(batches: Iterable[Complex[Tensor, "_ rows cols"]]) -
             while len(standing) > 0:
                 sample = standing[:: -(-len(standing) // max(_SAMPLE, take))]
                 promising = estimate(gram[sample]).topk(min(take, len(sample))).indices
-                best = _decompose(tall, sample[promising], best, start)
+                best = _decompose(batch, sample[promising], best, start)
                 standing = standing[~torch.isin(standing, sample[promising])]
                 standing = standing[may_improve(gram[standing], best, slack)]
                 take *= 2
-        start += len(matrices)
+        start += len(gram)
     return best
 
 
@@ -104,13 +130,11 @@ def _inverse_power(gram: Complex[Tensor, "batch n n"]) -> Float[Tensor, " batch"
     return growth
 
 
-def _decompose(
-    matrices: Complex[Tensor, "batch rows cols"], positions: Int[Tensor, " some"], best: Extremes, start: int
-) -> Extremes:
+def _decompose(batch: Batch, positions: Int[Tensor, " some"], best: Extremes, start: int) -> Extremes:
     """Take the exact singular values of the matrices at `positions` into account."""
     if len(positions) == 0:
         return best
-    values = torch.linalg.svdvals(matrices[positions])
+    values = torch.linalg.svdvals(batch.at(positions))
     low, high = values[:, -1].argmin(), values[:, 0].argmax()
     smallest, largest = values[low, -1].item(), values[high, 0].item()
     if smallest < best.smallest:

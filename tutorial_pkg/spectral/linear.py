@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import torch
@@ -15,9 +16,10 @@ from tutorial_pkg.spectral.bounds import FrameBounds
 from tutorial_pkg.spectral.checks import checked_weight
 
 _DENSE = 512
-_SQUARING_IS_SAFE = 1e-4
+_ACCURACY = 1e-10  # of λ₊
 _PIVOT_GROWTH = 1e6  # of an LU factorisation, by which its rounding grows too; 10 or 20 are usual
 
+Vector = Float[Tensor, " n"]
 Vectors = Float[Tensor, "n 1"]
 
 
@@ -25,9 +27,12 @@ def linear_frame_bounds(weight: Tensor) -> FrameBounds:
     """Return the smallest and largest singular values of a fully connected layer's matrix.
 
     Section 4.3: λ₊ = ‖W‖ and λ₋, the thin one: FC 1 of Table 5 maps 9216 values to 4096, so that its strict
-    lower bound is zero. A large matrix is not decomposed in full. Lanczos (ARPACK) finds λ₊² as the top of WW*
-    and 1/λ₋² as the top of its inverse, which a factorisation of W (square) or of WW* (else) applies. Where
-    squaring could cost λ₋ its digits, the full decomposition is taken after all.
+    lower bound is zero. A large matrix is not decomposed in full. Lanczos (ARPACK) finds the singular vector of λ₊
+    at the top of WW* and that of λ₋ at the top of its inverse, which a factorisation of WW* applies, or of W if it
+    is square. Float32 is enough to find a vector; what W does to it is measured in float64, and the residual and
+    the distance to the next value tell how far the measure can be off. Where that is more than 1e-10·λ₊, WW* is
+    taken in float64; and where even that cannot tell two values apart, W is decomposed in full. Two values that
+    agree to eight digits may count as one, which has cost up to 1e-8·λ₊ in one of a thousand such matrices.
 
     Args:
         weight: [out, in], of any float dtype; computed in float64.
@@ -43,58 +48,104 @@ def linear_frame_bounds(weight: Tensor) -> FrameBounds:
         >>> b.lower, b.upper, b.strict_lower
         (3.0, 4.0, 0.0)
     """
-    weight = checked_weight(weight, (2,), "[out, in]")
-    lower, upper = _extremes(weight if len(weight) <= weight.shape[1] else weight.T)
+    exact = checked_weight(weight, (2,), "[out, in]")
     rows, cols = weight.shape
+    lower, upper = _extremes(exact, weight.detach()) if rows <= cols else _extremes(exact.T, weight.detach().T)
     return FrameBounds(lower, upper, rows, cols, grid=(), certificate=upper)
 
 
-def _extremes(wide: Float[Tensor, "n m"]) -> tuple[float, float]:
-    """Return σ_min and σ₁ of a matrix with at least as many columns as rows."""
-    if not wide.any():
+def _extremes(wide: Float[Tensor, "n m"], given: Float[Tensor, "n m"]) -> tuple[float, float]:
+    """Return σ_min and σ₁ of a matrix with at least as many columns as rows, in float64 and as it was given."""
+    largest = _largest(wide)
+    if largest == 0:
         return 0.0, 0.0
     if len(wide) > _DENSE:
-        lower, upper = _square_extremes(wide) if wide.shape[0] == wide.shape[1] else _wide_extremes(wide)
-        if math.isfinite(lower):
-            return lower, upper
+        with suppress(_TooFarOff):
+            lower = _lower_of_square(wide) if wide.shape[0] == wide.shape[1] else None
+            for dtype in (torch.float32, torch.float64):
+                if torch.finfo(dtype).tiny ** 0.25 < largest < torch.finfo(dtype).max ** 0.25:  # its square is taken
+                    with suppress(_TooFarOff):
+                        return _by_lanczos(wide, lower, given.to(wide.device, dtype))
     values = torch.linalg.svdvals(wide)
     return values[-1].item(), values[0].item()
 
 
-def _square_extremes(square: Float[Tensor, "n n"]) -> tuple[float, float]:
-    """Return both by Lanczos on WW* and, through an LU factorisation, its inverse; a lower one of NaN if that fails."""
-    upper = math.sqrt(_top_eigenvalue(lambda x: square @ (square.T @ x), square))
-    lu, pivots = torch.linalg.lu_factor_ex(square)[:2]
-    rounding = torch.finfo(square.dtype).eps * upper
-    if lu.abs().max() > _PIVOT_GROWTH * square.abs().max():
-        return math.nan, upper
-    if lu.diagonal().abs().min() * len(square) < rounding:  # σ_min is at most this pivot times ‖L‖ ≤ n
-        return 0.0, upper
-
-    def inverse(x: Vectors) -> Vectors:
-        y = torch.linalg.lu_solve(lu, pivots, x)
-        return torch.linalg.lu_solve(lu, pivots, y, adjoint=True)
-
-    try:
-        return 1 / math.sqrt(_top_eigenvalue(inverse, square, 20)), upper
-    except ArpackError:  # where the inverse overflows, or spans too many orders of magnitude
-        return math.nan, upper
+class _TooFarOff(Exception):
+    """A singular value is not known as well as it should be."""
 
 
-def _wide_extremes(wide: Float[Tensor, "n m"]) -> tuple[float, float]:
-    """Return both by Lanczos on WW* and its inverse; a lower one of NaN where squaring may have spoilt it."""
-    gram = _gram(wide)
-    upper = math.sqrt(_top_eigenvalue(lambda x: gram @ x, gram))
+def _by_lanczos(wide: Float[Tensor, "n m"], lower: float | None, rounded: Float[Tensor, "n m"]) -> tuple[float, float]:
+    """Return σ_min, unless it is known, and σ₁ with the vectors of WW* as it is in the dtype of `rounded`.
+
+    Raises:
+        _TooFarOff: that dtype is not enough.
+    """
+    gram = _gram(rounded)
+    first, second, vector = _top_two(lambda x: gram @ x, gram, 20)
+    rounding = 32 * torch.finfo(gram.dtype).eps * first  # moves eigenvalues by a few eps: errors of sums are random
+    upper, error = _measured(wide, vector.to(wide), first - second - 2 * rounding)
+    if error > _ACCURACY * upper:
+        raise _TooFarOff
+    if lower is not None:
+        return lower, upper
     factor, info = torch.linalg.cholesky_ex(gram)
     if info > 0:
-        return math.nan, upper
+        raise _TooFarOff
 
     def inverse(x: Vectors) -> Vectors:
         y = torch.linalg.solve_triangular(factor, x, upper=False)
         return torch.linalg.solve_triangular(factor.T, y, upper=True)
 
-    lower = 1 / math.sqrt(_top_eigenvalue(inverse, gram, 20))
-    return (lower if lower > _SQUARING_IS_SAFE * upper else math.nan), upper
+    first, second, vector = _top_two(inverse, gram, 10)
+    _, residual = _rayleigh(wide, vector.to(wide))
+    better = vector.to(wide) - inverse(residual.to(gram)[:, None])[:, 0].to(wide)  # by a step of Davidson's
+    lower, error = _measured(wide, better / better.norm(), 1 / second - 1 / first - 2 * rounding)
+    if error > _ACCURACY * upper:
+        raise _TooFarOff
+    return lower, upper
+
+
+def _measured(wide: Float[Tensor, "n m"], vector: Vector, gap: float) -> tuple[float, float]:
+    """Return ‖W*x‖ and how far it may be from the singular value whose vector x approximates.
+
+    Where WW*x = ρx + r, ‖x‖ = 1, and all other eigenvalues of WW* are further than `gap` from ρ on the same side,
+    the one left is at most ‖r‖² / gap from ρ (Kato and Temple).
+    """
+    square, residual = _rayleigh(wide, vector)
+    error = residual.norm().item() ** 2 / gap if gap > 0 else math.inf
+    return math.sqrt(square), math.sqrt(square) - math.sqrt(max(square - error, 0))
+
+
+def _rayleigh(wide: Float[Tensor, "n m"], vector: Vector) -> tuple[float, Vector]:
+    """Return ρ = ‖W*x‖² and WW*x − ρx of a unit vector."""
+    image = vector @ wide
+    square = (image @ image).item()
+    return square, wide @ image - square * vector
+
+
+def _lower_of_square(square: Float[Tensor, "n n"]) -> float:
+    """Return σ_min by Lanczos on the inverse of W*W, which an LU factorisation of W* applies: no digits are squared.
+
+    Raises:
+        _TooFarOff: the factorisation lost too many, or the inverse overflows.
+    """
+    lu, pivots = torch.linalg.lu_factor_ex(square.mT)[:2]  # LAPACK's order of the entries: nothing is copied over
+    if _largest(lu.mT) > _PIVOT_GROWTH * _largest(square):
+        raise _TooFarOff
+    rounding = torch.finfo(square.dtype).eps * torch.linalg.matrix_norm(square)
+    if lu.diagonal().abs().min() * len(square) < rounding:  # σ_min is at most this pivot times ‖L‖ ≤ n
+        return 0.0
+
+    def inverse(x: Vectors) -> Vectors:
+        y = torch.linalg.lu_solve(lu, pivots, x)
+        return torch.linalg.lu_solve(lu, pivots, y, adjoint=True)
+
+    return 1 / math.sqrt(_top_two(inverse, square, 10)[0])
+
+
+def _largest(matrix: Float[Tensor, "n m"]) -> float:
+    low, high = matrix.aminmax()
+    return max(-low.item(), high.item())
 
 
 def _gram(wide: Float[Tensor, "n m"], num_blocks: int = 8) -> Float[Tensor, "n n"]:
@@ -107,14 +158,29 @@ def _gram(wide: Float[Tensor, "n m"], num_blocks: int = 8) -> Float[Tensor, "n n
     return gram
 
 
-def _top_eigenvalue(apply: Callable[[Vectors], Vectors], like: Float[Tensor, "n n"], num_vectors: int = 80) -> float:
-    """Return the largest eigenvalue of a symmetric positive operator, by ARPACK's Lanczos."""
+def _top_two(
+    apply: Callable[[Vectors], Vectors], like: Float[Tensor, "n n"], num_vectors: int
+) -> tuple[float, float, Vector]:
+    """Return the two largest eigenvalues of a symmetric positive operator, and the first's vector, by ARPACK's Lanczos.
+
+    Args:
+        apply: the operator.
+        like: gives its size, dtype and device.
+        num_vectors: kept by Lanczos; few where the eigenvalues lie far apart, as an inverse's do.
+
+    Raises:
+        _TooFarOff: it does not converge.
+    """
 
     def matvec(x: np.ndarray) -> np.ndarray:
-        return apply(torch.from_numpy(x).to(like).reshape(-1, 1)).flatten().cpu().numpy()
+        return apply(torch.from_numpy(x).to(like).reshape(-1, 1)).flatten().cpu().double().numpy()
 
     size = len(like)
     operator = LinearOperator((size, size), matvec=matvec, dtype=np.float64)
     start = np.random.default_rng(0).standard_normal(size)
-    (value,) = eigsh(operator, k=1, which="LA", v0=start, ncv=num_vectors, tol=1e-9, return_eigenvectors=False)
-    return float(value)
+    tolerance = max(torch.finfo(like.dtype).eps, 1e-11)
+    try:
+        values, vectors = eigsh(operator, k=2, which="LA", v0=start, ncv=num_vectors, tol=tolerance)
+    except ArpackError as error:
+        raise _TooFarOff from error
+    return float(values[1]), float(values[0]), torch.from_numpy(vectors[:, 1].copy())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Complex, Float, Int
@@ -53,6 +55,51 @@ def polyphase_symbol(
     return torch.complex(angles.cos() @ taps, -angles.sin() @ taps).reshape(
         len(frequencies), rows, channels * math.prod(stride)
     )
+
+
+@dataclass(frozen=True)
+class GramSymbol:
+    """The smaller of A(ω)*A(ω) and conj(A(ω)A(ω)*), as a trigonometric polynomial, cheap at many frequencies.
+
+    With A(ω) = Σ_t T_t exp(−iω·t), real T, the coefficient of exp(−iω·l) is G_l = Σ_t T_tᵀ T_{t+l}, and G_{−l} = G_lᵀ.
+
+    Attributes:
+        lags: l, one of each pair ±l.
+        even: G_l + G_lᵀ, by which cos(ω·l) is multiplied, but G_0 once.
+        odd: G_lᵀ − G_l, by which i sin(ω·l) is.
+    """
+
+    lags: Float[Tensor, "lags axes"]
+    even: Float[Tensor, "lags n n"]
+    odd: Float[Tensor, "lags n n"]
+
+    @classmethod
+    def of(
+        cls, weight: Float[Tensor, "rows channels *kernel"], *, stride: tuple[int, ...], dilation: tuple[int, ...]
+    ) -> GramSymbol:
+        """Return that of one group of a convolution; arguments as for `polyphase_symbol`."""
+        taps = _split_phases(weight, stride, dilation).flatten(1, 1 + len(stride))
+        if len(taps) < taps.shape[1]:
+            taps = taps.transpose(0, 1)
+        taps = taps.movedim(1, -1).contiguous()
+        num_steps = taps.shape[1:-1]
+        lags, even, odd = [], [], []
+        for lag in itertools.product(*[range(-(n - 1), n) for n in num_steps]):
+            if lag < (0,) * len(lag):
+                continue
+            later = tuple(slice(max(0, step), n + min(0, step)) for step, n in zip(lag, num_steps, strict=True))
+            earlier = tuple(slice(max(0, -step), n + min(0, -step)) for step, n in zip(lag, num_steps, strict=True))
+            product = taps[:, *earlier].flatten(0, -2).T @ taps[:, *later].flatten(0, -2)
+            lags.append(lag)
+            even.append(product + product.T if any(lag) else product)
+            odd.append(product.T - product)
+        return cls(torch.tensor(lags).to(weight), torch.stack(even), torch.stack(odd))
+
+    def at(self, frequencies: Float[Tensor, "freq axes"]) -> Complex[Tensor, "freq n n"]:
+        """Return the matrices at every given frequency."""
+        angles = frequencies @ self.lags.T
+        flat = torch.complex(angles.cos() @ self.even.flatten(1), angles.sin() @ self.odd.flatten(1))
+        return flat.unflatten(1, self.even.shape[1:])
 
 
 def degrees(kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[int, ...]:
