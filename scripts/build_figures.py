@@ -53,14 +53,13 @@ def main(arguments: list[str] | None = None) -> int:
             return print_status(experiments, args)
         if args.check:
             return check(experiments, args)
-        if not args.render_only:
-            compute(experiments, args)
+        everything = args.render_only or compute(experiments, args)
         if not args.compute_only:
             render(args.results, args.output)
     except (RecordError, FileNotFoundError, ValueError, OSError, FloatingPointError) as error:
         print(f"build_figures: {error}", file=sys.stderr)
         return 1
-    return 0
+    return 0 if everything else 1
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -89,6 +88,10 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         parser.error(f"unknown experiment {', '.join(unknown)}; known are {', '.join(EXPERIMENTS)}")
     if args.fresh and not args.check:
         parser.error("--fresh goes with --check")
+    if args.render_only and args.compute_only:
+        parser.error("--render-only and --compute-only leave nothing to do; give one of them")
+    if args.check and args.status:
+        parser.error("--check and --status are two questions; give one of them")
     args.device = resolve_device(args.device, parser)
     return args
 
@@ -139,8 +142,12 @@ def cell_status(
     return status(record, config, experiment.fingerprint, checksum, confirmations), record
 
 
-def compute(experiments: list[Experiment], args: argparse.Namespace) -> None:
-    """Run the cells that are missing or stale, and write each record as soon as it is there."""
+def compute(experiments: list[Experiment], args: argparse.Namespace) -> bool:
+    """Run the cells that are missing or stale, and write each record as soon as it is there.
+
+    Returns:
+        Whether the data of all cells are there; those without are left out.
+    """
     context = Context(args.device, args.data_root, args.cache, progress=not args.quiet)
     index, count = args.shard
     every = [
@@ -148,8 +155,15 @@ def compute(experiments: list[Experiment], args: argparse.Namespace) -> None:
         for experiment in experiments
         for cell, config in planned_cells(experiment, args.profile, args.seed).items()
     ][index - 1 :: count]
-    todo = []
+    todo, absent = [], []
     confirmations = read_confirmations(args.results)
+    for name in dict.fromkeys(config.dataset for _, _, config in every):
+        try:
+            context.data(name)
+        except FileNotFoundError as error:
+            print(f"cells of {name} are left out: {error}", file=sys.stderr)
+            absent.append(name)
+    every = [(experiment, cell, config) for experiment, cell, config in every if config.dataset not in absent]
     for experiment, cell, config in every:
         checksum = context.data(config.dataset).checksum
         try:
@@ -170,6 +184,7 @@ def compute(experiments: list[Experiment], args: argparse.Namespace) -> None:
                 tqdm.write(f"{experiment.name} {cell} is left out: {error}", file=sys.stderr)
                 continue
             write_record(args.results, record)
+    return not absent
 
 
 def render(results: Path, output: Path) -> None:

@@ -158,6 +158,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2, help="how many pages at a time (default: 2)")
     parser.add_argument("--timeout", type=int, default=300, help="seconds a cell may take (default: 300)")
     options = parser.parse_args(arguments)
+    if options.jobs < 1 or options.timeout < 1:
+        parser.error(f"--jobs and --timeout must be at least 1, got {options.jobs} and {options.timeout}")
 
     pages = [page.resolve() for page in options.pages] or page_sources()
     todo = [page for page in pages if not executed_path(page).exists()]

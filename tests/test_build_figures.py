@@ -119,6 +119,33 @@ def test_a_cell_too_large_for_the_machine_is_left_out_and_named(build, capsys, m
     assert build("--check") == 1
 
 
+def test_cells_whose_data_are_not_there_are_left_out_and_named(build, capsys, monkeypatch):
+    def two_sets(config):
+        return {
+            name: replace(cell, dataset="photos" if cell.index == 1 else "digits")
+            for name, cell in cells(config).items()
+        }
+
+    def data(self, name):
+        if name == "photos":
+            raise FileNotFoundError("no photos in data; download them")
+        return self.dataset(name)
+
+    monkeypatch.setattr(build.module, "EXPERIMENTS", {"toy": replace(TOY, cells=two_sets)})
+    monkeypatch.setattr(experiments.Context, "data", data)
+    assert build() == 1
+    assert "cells of photos are left out: no photos in data; download them" in capsys.readouterr().err
+    assert [path.stem for path in build.records()] == ["cell0-seed0", "cell2-seed0", "cell3-seed0"]
+
+
+@pytest.mark.parametrize("pair", [("--render-only", "--compute-only"), ("--check", "--status")])
+def test_options_that_exclude_each_other_are_refused(build, capsys, pair):
+    with pytest.raises(SystemExit):
+        build(*pair)
+    said = capsys.readouterr().err
+    assert all(option in said for option in pair)
+
+
 def test_two_runs_give_the_same_records(build, tmp_path):
     build()
     first = [without_times(p) for p in build.records()]

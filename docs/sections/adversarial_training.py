@@ -72,7 +72,7 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 #
 # By the error on {{ adversarial_search.num_held_out }} images held out of the training set. For each of the
 # {{ adversarial_search.num_ways }} ways of training the setting with the smallest error is used,
-# {{ adversarial_search.num_tried }} were tried. The three ways that are compared at length below were searched at
+# {{ adversarial_search.num_tried }} were tried. The four ways that are compared at length below were searched at
 # {{ adversarial_search.epochs.long }} epochs, the others at {{ adversarial_search.epochs.short }}, with one seed each, so
 # that the table's errors choose within a way of training and do not compare the ways:
 #
@@ -81,8 +81,8 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 # Which settings to try came from pilot runs on the same held-out images, of which no records were kept. The number of
 # epochs below, {{ adversarial_training.epochs }}, was fixed beforehand by the time we had. But we knew the test errors of an
 # earlier version of this page, with Adam and at most 200 epochs, and that longer training had lowered them. And the
-# two settings with most dropout joined the search after test errors of the setting before them, at
-# {{ adversarial_ablation.epochs }} epochs, had been seen.
+# two settings with most dropout, and those of pools for all layers, joined the search after test errors of the settings
+# before them, at {{ adversarial_ablation.epochs }} epochs, had been seen.
 #
 # Three things mattered most.
 #
@@ -110,17 +110,20 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 # --8<-- "adversarial_training/seeds.md"
 #
 # The test error minus that of weight decay alone, in points, with a 95 % interval over the
-# {{ adversarial_training.num_seeds }} seeds: {{ adversarial_training.input.minus_weight_decay }} for the pool of images,
+# {{ adversarial_training.num_seeds }} seeds: {{ adversarial_training.all.minus_weight_decay }} for pools of all layers,
+# {{ adversarial_training.input.minus_weight_decay }} for the pool of images alone,
 # {{ adversarial_training.dropout.minus_weight_decay }} for dropout.
 #
-# The pool of images gives {{ adversarial_training.input.test_error }} %; the paper says below
-# {{ adversarial_training.paper.input }} %, for pools of all layers together. Those we compare next.
+# Pools of all layers give {{ adversarial_training.all.test_error }} %, where the paper says below
+# {{ adversarial_training.paper.all }} %. Do the hidden layers' pools, which the paper calls an essential detail, add to the
+# pool of images? All layers minus the images alone: {{ adversarial_training.all.minus_input }} points. One network of the
+# {{ adversarial_training.num_seeds }} or another may stay above the paper's value; the dots show each.
 #
 # ## Which layer's examples help?
 #
 # Every way of training at one smaller budget, {{ adversarial_ablation.epochs }} epochs and
-# {{ adversarial_ablation.num_seeds }} seeds. Long training changes the errors; what it costs to compare
-# {{ adversarial_training.epochs }} epochs of everything is left to a GPU.
+# {{ adversarial_ablation.num_seeds }} seeds. Long training changes the errors, and may change their order; the single pools of
+# hidden layers, noise and shifts were not trained for {{ adversarial_training.epochs }} epochs.
 #
 # --8<-- "adversarial_ablation/errors.md"
 #

@@ -23,9 +23,9 @@ from tutorial_pkg.records import Record
 PAPER = {
     "weight decay": paper.ADVERSARIAL_TRAINING["weight_decay"],
     "dropout": paper.ADVERSARIAL_TRAINING["dropout"],
-    "input": paper.ADVERSARIAL_TRAINING["pools"],
+    "all": paper.ADVERSARIAL_TRAINING["pools"],
 }
-"""The paper's errors in %; that of pools is beside our best pool, the input's."""
+"""The paper's errors in %; that of pools is for one of every layer."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     ordered = write_values(records, output)
     for way, error in PAPER.items():
         output.value(f"paper.{way.replace(' ', '_')}", f"{error:g}")
-    printed = {way: f"{'&lt;&nbsp;' * (way == 'input')}{error:g}" for way, error in PAPER.items()}
+    printed = {way: f"{'&lt;&nbsp;' * (way == 'all')}{error:g}" for way, error in PAPER.items()}
     output.table(
         "errors",
         COLUMNS,
@@ -116,13 +116,14 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             for way in ordered
         ],
         caption="**Adversarial training.** A 100-100-10 network, the same number of epochs each way; mean ± standard "
-        "deviation over seeds, the paper's values in parentheses; its “below 1.2 %” is for pools of every layer.",
+        "deviation over seeds, the paper's values in parentheses. “input” is a pool of images, “all” one more for each "
+        "hidden layer.",
     )
     output.figure(
         "seeds",
         draw(records, ordered, PAPER),
         caption="**Every seed.** Test error of each network; the bar is the mean, the diamond the paper's value.",
-        alt="Dots in a row for each way of training; the pool of images is lowest",
+        alt="Dots in a row for each way of training; those with pools of adversarial examples are lowest",
     )
 
 
