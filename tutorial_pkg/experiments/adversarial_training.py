@@ -112,8 +112,8 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         "errors",
         COLUMNS,
         [
-            [way, beside(mean_sd(list(test_errors(records, way))), printed[way]), train_error(records, way)]
-            for way in ordered
+            [way, beside(error, printed[way]) if way in printed else error, train_error(records, way)]
+            for way, error in ((way, mean_sd(list(test_errors(records, way)))) for way in ordered)
         ],
         caption="**Adversarial training.** A 100-100-10 network, the same number of epochs each way; mean ± standard "
         "deviation over seeds, the paper's values in parentheses. “input” is a pool of images, “all” one more for each "
