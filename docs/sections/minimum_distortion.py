@@ -488,9 +488,9 @@ for name, options in (("the paper's penalty", paper_options), ("default", {})):
 #
 # [^ties]: The last digits of a logit depend on the size of the batch and on the device. So the smallest margin must
 #     exceed 64 rounding units of the larger of the two logits that it compares, and also 64 times what rounding all pixels
-#     changes it by; the second matters where both logits are near 0. An earlier rule looked at the largest logit only:
-#     under it, {{ table1.missed }} of the {{ table1.num_examples }} examples behind [Table 1](framework.py#table-1) missed
-#     their class when they were classified again in batches of another size.
+#     changes it by; the second matters where both logits are near 0. Under an earlier rule, which looked at the largest
+#     logit only, a few of the examples behind [Table 1](framework.py#table-1) missed their class when they were classified
+#     again in batches of another size; of the {{ table1.num_examples }} there now, {{ table1.missed }} do.
 
 # %%
 inputs, labels = inputs[:60], labels[:60]
