@@ -199,6 +199,13 @@ def test_frame_bounds_and_gains(device, few):
     assert layer.weight.device.type == NAME  # the caller's stays where it is
 
 
+@pytest.mark.parametrize("shape", [(530, 600), (530, 530)])
+def test_frame_bounds_of_large_matrices(device, shape):
+    weight = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    here, there = linear_frame_bounds(weight), linear_frame_bounds(weight.to(NAME))
+    assert (there.lower, there.upper) == pytest.approx((here.lower, here.upper), rel=1e-12)
+
+
 TRAINERS = {
     "L-BFGS": (TABLE1_RECIPES["N100-100-10"].shortened(3), train),
     "L-BFGS, autoencoder first": (TABLE1_RECIPES["AE400-10"].shortened(2), train),

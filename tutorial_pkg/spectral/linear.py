@@ -84,7 +84,7 @@ def _by_lanczos(wide: Float[Tensor, "n m"], lower: float | None, rounded: Float[
     first, second, vector = _top_two(lambda x: gram @ x, gram, 20)
     rounding = 32 * torch.finfo(gram.dtype).eps * first  # moves eigenvalues by a few eps: errors of sums are random
     upper, error = _measured(wide, vector.to(wide), first - second - 2 * rounding)
-    if error > _ACCURACY * upper:
+    if not error <= _ACCURACY * upper:  # nor NaN
         raise _TooFarOff
     if lower is not None:
         return lower, upper
@@ -100,7 +100,7 @@ def _by_lanczos(wide: Float[Tensor, "n m"], lower: float | None, rounded: Float[
     _, residual = _rayleigh(wide, vector.to(wide))
     better = vector.to(wide) - inverse(residual.to(gram)[:, None])[:, 0].to(wide)  # by a step of Davidson's
     lower, error = _measured(wide, better / better.norm(), 1 / second - 1 / first - 2 * rounding)
-    if error > _ACCURACY * upper:
+    if not error <= _ACCURACY * upper:
         raise _TooFarOff
     return lower, upper
 
