@@ -146,7 +146,7 @@ def compute(experiments: list[Experiment], args: argparse.Namespace) -> bool:
     """Run the cells that are missing or stale, and write each record as soon as it is there.
 
     Returns:
-        Whether the data of all cells are there; those without are left out.
+        Whether none was left out because its data, its weights or the memory for it are not there.
     """
     context = Context(args.device, args.data_root, args.cache, progress=not args.quiet)
     index, count = args.shard
@@ -163,6 +163,7 @@ def compute(experiments: list[Experiment], args: argparse.Namespace) -> bool:
         except FileNotFoundError as error:
             print(f"cells of {name} are left out: {error}", file=sys.stderr)
             absent.append(name)
+    left_out = sum(config.dataset in absent for _, _, config in every)
     every = [(experiment, cell, config) for experiment, cell, config in every if config.dataset not in absent]
     for experiment, cell, config in every:
         checksum = context.data(config.dataset).checksum
@@ -175,16 +176,19 @@ def compute(experiments: list[Experiment], args: argparse.Namespace) -> bool:
             todo.append((experiment, cell, config))
     done = len(every) - len(todo)
     print(f"{args.profile}: {done} of {len(every)} cells are fresh or confirmed, {len(todo)} to compute")
+    if left_out:
+        print(f"{left_out} more cannot be computed without their data")
     with tqdm(todo, unit="cell", disable=args.quiet) as bar:
         for experiment, cell, config in bar:
             bar.set_description(f"{experiment.name} {cell}")
             try:
                 record = run_cell(experiment, args.profile, cell, config, context)
-            except (MemoryError, torch.OutOfMemoryError) as error:
+            except (MemoryError, torch.OutOfMemoryError, FileNotFoundError) as error:
                 tqdm.write(f"{experiment.name} {cell} is left out: {error}", file=sys.stderr)
+                left_out += 1
                 continue
             write_record(args.results, record)
-    return not absent
+    return left_out == 0
 
 
 def render(results: Path, output: Path) -> None:

@@ -106,15 +106,16 @@ def test_a_killed_run_goes_on_where_it_was(build):
     assert JOURNAL.ran == ["0/0", "0/1", "0/2", "0/3"]
 
 
-def test_a_cell_too_large_for_the_machine_is_left_out_and_named(build, capsys, monkeypatch):
+@pytest.mark.parametrize("error", [MemoryError("needs about 31 GiB"), FileNotFoundError("no weights; download them")])
+def test_a_cell_that_lacks_memory_or_weights_is_left_out_and_named(build, capsys, monkeypatch, error):
     def run_some(config, context):
         if config.index == 1:
-            raise MemoryError("needs about 31 GiB")
+            raise error
         return run(config, context)
 
     monkeypatch.setattr(build.module, "EXPERIMENTS", {"toy": replace(TOY, run=run_some)})
-    assert build("--compute-only") == 0
-    assert "toy cell1-seed0 is left out: needs about 31 GiB" in capsys.readouterr().err
+    assert build("--compute-only") == 1
+    assert f"toy cell1-seed0 is left out: {error}" in capsys.readouterr().err
     assert [path.stem for path in build.records()] == ["cell0-seed0", "cell2-seed0", "cell3-seed0"]
     assert build("--check") == 1
 

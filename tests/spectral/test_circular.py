@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from tests.spectral.dense import circular_matrix, extremes
-from tutorial_pkg.spectral import conv_frame_bounds
+from tutorial_pkg.spectral import circular, conv_frame_bounds, polyphase_symbol
+from tutorial_pkg.spectral.symbol import half_grid
 
 CHUNKS = 8
 
@@ -39,6 +40,30 @@ def test_random_layers_agree_with_the_dense_matrix(chunk):
         single = conv_frame_bounds(weight.float(), stride=stride, groups=groups, grid=grid)
         assert abs(single.upper - upper) <= 1e-5 * upper
         assert abs(single.lower - lower) <= 1e-5 * upper
+
+
+@pytest.mark.parametrize("batch_bytes", [2**14, 2**23])
+@pytest.mark.parametrize("seed", [0, 4])
+def test_taps_that_cancel_at_the_first_frequencies_spoil_no_bound(monkeypatch, seed, batch_bytes):
+    """Rounding of what cancels is not small beside what is left; a bound found at ω = 0 first must not hide it."""
+    monkeypatch.setattr(circular, "_BATCH_BYTES", {"cpu": batch_bytes})
+    generator = torch.Generator().manual_seed(seed)
+    edge = torch.tensor([[1, 0.5, 0], [-1, -0.5, 0], [0, 0, 0]], dtype=torch.float64)
+    weight = edge * torch.randn(16, 16, 1, 1, generator=generator, dtype=torch.float64)
+    weight += 3e-7 * torch.randn(16, 16, 3, 3, generator=generator, dtype=torch.float64)
+    frequencies = half_grid((32, 16), weight.device)
+    values = torch.linalg.svdvals(polyphase_symbol(weight, frequencies, stride=(1, 1), dilation=(1, 1)))
+    lower, upper = values.min().item(), values.max().item()
+    bounds = conv_frame_bounds(weight, grid=(32, 16))
+    assert (bounds.lower, bounds.upper) == pytest.approx((lower, upper), abs=1e-11 * upper)
+
+
+@pytest.mark.parametrize("scale", [1e-250, 1e200])
+def test_the_scale_of_a_kernel_does_not_matter(scale):
+    weight = torch.randn(3, 2, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    one, other = (conv_frame_bounds(factor * weight, grid=5, refine=True) for factor in (1, scale))
+    for name in ("lower", "upper", "certificate", "supremum", "infimum"):
+        assert getattr(other, name) / scale == pytest.approx(getattr(one, name), rel=1e-9)
 
 
 @pytest.mark.parametrize(

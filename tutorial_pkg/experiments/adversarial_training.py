@@ -1,4 +1,4 @@
-"""Section 4.2's adversarial training, at length: the best pool against weight decay and dropout, over seeds."""
+"""Section 4.2's adversarial training, at length: pools against weight decay and dropout, over seeds."""
 
 from __future__ import annotations
 
@@ -102,11 +102,23 @@ def difference(records: Sequence[Record], first: str, second: str) -> tuple[floa
     return mean, float(interval.low), float(interval.high)
 
 
+def mean_interval(errors: np.ndarray) -> str:
+    """Return the 95 % interval of the mean of some networks' errors, by Student's t."""
+    if len(errors) < 2:
+        return "[−∞, ∞]"
+    low, high = stats.t.interval(0.95, len(errors) - 1, errors.mean(), stats.sem(errors))
+    return f"[{low:.2f}, {high:.2f}]"
+
+
 def render(records: Sequence[Record], output: Renderer) -> None:
     """Write a row for each way of training, and draw every seed."""
     ordered = write_values(records, output)
     for way, error in PAPER.items():
         output.value(f"paper.{way.replace(' ', '_')}", f"{error:g}")
+        if way in ordered:
+            found = test_errors(records, way)
+            output.value(f"{way.replace(' ', '_')}.num_above_paper", str((found > error).sum()))
+            output.value(f"{way.replace(' ', '_')}.interval", mean_interval(found))
     printed = {way: f"{'&lt;&nbsp;' * (way == 'all')}{error:g}" for way, error in PAPER.items()}
     output.table(
         "errors",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from numbers import Integral
 
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor
 
 from tutorial_pkg.precision import in_float64
+
+_ORDINARY = 10  # powers of two
 
 
 def checked_weight(weight: object, ranks: tuple[int, ...], layout: str) -> Tensor:
@@ -28,6 +31,20 @@ def checked_weight(weight: object, ranks: tuple[int, ...], layout: str) -> Tenso
     if not torch.stack(weight.aminmax()).isfinite().all():
         raise ValueError("weight: expected finite numbers, got NaN or infinity; check how the layer was trained")
     return in_float64(weight.detach())
+
+
+def power_of_two(values: Tensor) -> float:
+    """Return the unit to compute in: 1, or where the largest value is far from it, the power of two next to that.
+
+    Dividing by it rounds nothing, and what is computed from the quotient's squares neither overflows nor vanishes.
+
+    Example:
+        >>> power_of_two(torch.tensor([0.1, -3.0])), power_of_two(torch.tensor([0.0, 1e30])) == 2.0**99
+        (1.0, True)
+    """
+    low, high = values.aminmax()
+    exponent = math.frexp(max(-low.item(), high.item()))[1]
+    return 1.0 if abs(exponent) <= _ORDINARY else math.ldexp(1.0, exponent - 1)
 
 
 def checked_axes(name: str, value: int | tuple[int, ...], num_axes: int) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from tutorial_pkg.spectral.bounds import FrameBounds
-from tutorial_pkg.spectral.checks import checked_axes, checked_groups, checked_weight
+from tutorial_pkg.spectral.checks import checked_axes, checked_groups, checked_weight, power_of_two
 from tutorial_pkg.spectral.continuous import refine_bounds, riesz_factor
 from tutorial_pkg.spectral.extremes import Batch, extreme_singular_values
 from tutorial_pkg.spectral.symbol import GramSymbol, degrees, half_grid, polyphase_symbol
@@ -71,6 +71,8 @@ def conv_frame_bounds(
     values of convolutional layers", ICLR 2019.
     """
     weight = checked_weight(weight, (3, 4, 5), "[F, C / groups, *kernel] with a 1-, 2- or 3-d kernel")
+    unit = power_of_two(weight)
+    weight = weight / unit
     kernel = tuple(weight.shape[2:])
     steps = checked_axes("stride", stride, len(kernel))
     spacing = checked_axes("dilation", dilation, len(kernel))
@@ -90,14 +92,14 @@ def conv_frame_bounds(
             low, high = refine_bounds(own, frequencies.clone(), stride=steps, dilation=spacing)
         infimum, supremum = min(low, found.smallest), max(high, found.largest)
     return FrameBounds(
-        lower=found.smallest,
-        upper=found.largest,
+        lower=unit * found.smallest,
+        upper=unit * found.largest,
         rows=len(parts[0]),
         cols=weight.shape[1] * math.prod(steps),
         grid=sizes,
-        certificate=found.largest * factor if factor < math.inf else math.inf,
-        supremum=supremum,
-        infimum=infimum,
+        certificate=unit * found.largest * factor if factor < math.inf else math.inf,
+        supremum=None if supremum is None else unit * supremum,
+        infimum=None if infimum is None else unit * infimum,
     )
 
 
@@ -110,14 +112,15 @@ def _batches(
     """Yield A(ω) group by group, a bounded amount of memory at a time."""
     rows, cols = len(parts[0]), parts[0].shape[1] * math.prod(stride)
     num_taps = math.prod(d + 1 for d in degrees(tuple(parts[0].shape[2:]), stride, dilation))
-    rounding = (rows + cols) * num_taps * torch.finfo(torch.float64).eps
+    slack = (rows + cols) * torch.finfo(torch.float64).eps
     batch_size = max(1, _BATCH_BYTES.get(frequencies.device.type, 2**28) // (16 * rows * cols))
     for part in parts:
         symbol = partial(polyphase_symbol, part, stride=stride, dilation=dilation)
         # A coefficient takes a product for each pair of taps, a frequency four times the arithmetic of one.
         gram = GramSymbol.of(part, stride=stride, dilation=dilation) if num_taps**2 <= 4 * len(frequencies) else None
+        rounding = gram.rounding if gram else 0.0
         for some in frequencies.split(batch_size):
-            yield Batch.of(symbol(some)) if gram is None else Batch(gram.at(some), rounding, _Subset(symbol, some))
+            yield Batch(gram.at(some), _Subset(symbol, some), slack, rounding) if gram else Batch.of(symbol(some))
 
 
 @dataclass(frozen=True)

@@ -32,13 +32,15 @@ class Batch:
 
     Attributes:
         gram: A*A or AA*, whichever is smaller, or their conjugates.
-        rounding: of `gram` and its factor, as a part of the largest ‖A‖².
         at: returns the matrices A at some positions, in complex128.
+        slack: rounding in products and factorisations of matrices of this size, as a part of ‖A‖².
+        rounding: of `gram` beyond that, as it was not multiplied out; absolute.
     """
 
     gram: Complex[Tensor, "batch n n"]
-    rounding: float
     at: Callable[[Int[Tensor, " some"]], Complex[Tensor, "some rows cols"]]
+    slack: float
+    rounding: float = 0.0
 
     @classmethod
     def of(cls, matrices: Complex[Tensor, "batch rows cols"]) -> Batch:
@@ -49,8 +51,12 @@ class Batch:
             torch.Size([5, 2, 2])
         """
         tall = matrices if matrices.shape[1] >= matrices.shape[2] else matrices.mH
-        rounding = sum(tall.shape[1:]) * torch.finfo(torch.float64).eps
-        return cls(tall.mH @ tall, rounding, lambda positions: matrices[positions])
+        slack = sum(tall.shape[1:]) * torch.finfo(torch.float64).eps
+        return cls(tall.mH @ tall, lambda positions: matrices[positions], slack)
+
+    def margin(self, largest: float) -> float:
+        """Return how far an eigenvalue of `gram` may be off, where ‖A‖ is at most `largest`."""
+        return self.slack * largest**2 + self.rounding
 
 
 def extreme_singular_values(batches: Iterable[Batch]) -> Extremes:
@@ -77,36 +83,37 @@ def extreme_singular_values(batches: Iterable[Batch]) -> Extremes:
     start = 0
     for batch in batches:
         gram = batch.gram
-        slack = batch.rounding
         for may_improve, estimate in ((_may_exceed, _power), (_may_fall_below, _inverse_power)):
             standing = torch.arange(len(gram), device=gram.device)
-            standing = standing[may_improve(gram, best, slack)]
+            standing = standing[may_improve(batch, standing, best)]
             take = 1
             while len(standing) > 0:
                 sample = standing[:: -(-len(standing) // max(_SAMPLE, take))]
                 promising = estimate(gram[sample]).topk(min(take, len(sample))).indices
                 best = _decompose(batch, sample[promising], best, start)
                 standing = standing[~torch.isin(standing, sample[promising])]
-                standing = standing[may_improve(gram[standing], best, slack)]
+                standing = standing[may_improve(batch, standing, best)]
                 take *= 2
         start += len(gram)
     return best
 
 
-def _may_exceed(gram: Complex[Tensor, "batch n n"], best: Extremes, slack: float) -> Bool[Tensor, " batch"]:
+def _may_exceed(batch: Batch, standing: Int[Tensor, " some"], best: Extremes) -> Bool[Tensor, " some"]:
     """Say which matrices could have a singular value above the largest one known."""
-    if best.largest == 0:
-        return torch.ones(len(gram), dtype=torch.bool, device=gram.device)
-    ceiling = best.largest**2 * ((1 + TOLERANCE) ** 2 - slack)
+    ceiling = ((1 + TOLERANCE) * best.largest) ** 2 - batch.margin(best.largest)
+    if ceiling <= 0:
+        return torch.ones_like(standing, dtype=torch.bool)
+    gram = batch.gram[standing]
     return torch.linalg.cholesky_ex(ceiling * _eye(gram) - gram).info > 0
 
 
-def _may_fall_below(gram: Complex[Tensor, "batch n n"], best: Extremes, slack: float) -> Bool[Tensor, " batch"]:
+def _may_fall_below(batch: Batch, standing: Int[Tensor, " some"], best: Extremes) -> Bool[Tensor, " some"]:
     """Say which matrices could have a singular value below the smallest one known."""
     floor = best.smallest - TOLERANCE * best.largest
     if not 0 < floor < float("inf"):
-        return torch.full((len(gram),), floor > 0, device=gram.device)
-    return torch.linalg.cholesky_ex(gram - (floor**2 + slack * best.largest**2) * _eye(gram)).info > 0
+        return torch.full_like(standing, floor > 0, dtype=torch.bool)
+    gram = batch.gram[standing]
+    return torch.linalg.cholesky_ex(gram - (floor**2 + batch.margin(best.largest)) * _eye(gram)).info > 0
 
 
 def _power(gram: Complex[Tensor, "batch n n"]) -> Float[Tensor, " batch"]:

@@ -13,11 +13,11 @@ from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from torch import Tensor
 
 from tutorial_pkg.spectral.bounds import FrameBounds
-from tutorial_pkg.spectral.checks import checked_weight
+from tutorial_pkg.spectral.checks import checked_weight, power_of_two
 
 _DENSE = 512
 _ACCURACY = 1e-10  # of λ₊
-_PIVOT_GROWTH = 1e6  # of an LU factorisation, by which its rounding grows too; 10 or 20 are usual
+_PIVOT_GROWTH = 1e6  # of an LU factorisation, by which its rounding grows too; tens are usual
 
 Vector = Float[Tensor, " n"]
 Vectors = Float[Tensor, "n 1"]
@@ -28,11 +28,12 @@ def linear_frame_bounds(weight: Tensor) -> FrameBounds:
 
     Section 4.3: λ₊ = ‖W‖ and λ₋, the thin one: FC 1 of Table 5 maps 9216 values to 4096, so that its strict
     lower bound is zero. A large matrix is not decomposed in full. Lanczos (ARPACK) finds the singular vector of λ₊
-    at the top of WW* and that of λ₋ at the top of its inverse, which a factorisation of WW* applies, or of W if it
-    is square. Float32 is enough to find a vector; what W does to it is measured in float64, and the residual and
-    the distance to the next value tell how far the measure can be off. Where that is more than 1e-10·λ₊, WW* is
-    taken in float64; and where even that cannot tell two values apart, W is decomposed in full. Two values that
-    agree to eight digits may count as one, which has cost up to 1e-8·λ₊ in one of a thousand such matrices.
+    at the top of WW* and that of λ₋ at the top of an inverse, which a factorisation applies: of WW*, or of W itself
+    if it is square. For what WW* gives float32 is enough, because only the vectors count. What W does to them is
+    measured in float64, and the residual and the distance to the next value tell how far the measure can be off.
+    Where that is more than 1e-10·λ₊, WW* is taken in float64; and where even that cannot tell two values apart, W
+    is decomposed in full. Two values that agree to eight digits may count as one, which has cost up to 1e-8·λ₊ in
+    one of a thousand such matrices.
 
     Args:
         weight: [out, in], of any float dtype; computed in float64.
@@ -48,24 +49,25 @@ def linear_frame_bounds(weight: Tensor) -> FrameBounds:
         >>> b.lower, b.upper, b.strict_lower
         (3.0, 4.0, 0.0)
     """
-    exact = checked_weight(weight, (2,), "[out, in]")
-    rows, cols = weight.shape
-    lower, upper = _extremes(exact, weight.detach()) if rows <= cols else _extremes(exact.T, weight.detach().T)
-    return FrameBounds(lower, upper, rows, cols, grid=(), certificate=upper)
+    exact, given = checked_weight(weight, (2,), "[out, in]"), weight.detach()
+    rows, cols = exact.shape
+    unit = power_of_two(exact)
+    if unit != 1:
+        exact, given = exact / unit, (exact / unit).to(given.dtype)
+    lower, upper = _extremes(exact, given) if rows <= cols else _extremes(exact.T, given.T)
+    return FrameBounds(unit * lower, unit * upper, rows, cols, grid=(), certificate=unit * upper)
 
 
 def _extremes(wide: Float[Tensor, "n m"], given: Float[Tensor, "n m"]) -> tuple[float, float]:
     """Return σ_min and σ₁ of a matrix with at least as many columns as rows, in float64 and as it was given."""
-    largest = _largest(wide)
-    if largest == 0:
+    if not wide.any():
         return 0.0, 0.0
     if len(wide) > _DENSE:
         with suppress(_TooFarOff):
             lower = _lower_of_square(wide) if wide.shape[0] == wide.shape[1] else None
             for dtype in (torch.float32, torch.float64):
-                if torch.finfo(dtype).tiny ** 0.25 < largest < torch.finfo(dtype).max ** 0.25:  # its square is taken
-                    with suppress(_TooFarOff):
-                        return _by_lanczos(wide, lower, given.to(wide.device, dtype))
+                with suppress(_TooFarOff):
+                    return _by_lanczos(wide, lower, given.to(wide.device, dtype))
     values = torch.linalg.svdvals(wide)
     return values[-1].item(), values[0].item()
 
@@ -98,7 +100,7 @@ def _by_lanczos(wide: Float[Tensor, "n m"], lower: float | None, rounded: Float[
 
     first, second, vector = _top_two(inverse, gram, 10)
     _, residual = _rayleigh(wide, vector.to(wide))
-    better = vector.to(wide) - inverse(residual.to(gram)[:, None])[:, 0].to(wide)  # by a step of Davidson's
+    better = vector.to(wide) - inverse(residual.to(gram)[:, None])[:, 0].to(wide)  # by inverse iteration
     lower, error = _measured(wide, better / better.norm(), 1 / second - 1 / first - 2 * rounding)
     if not error <= _ACCURACY * upper:
         raise _TooFarOff
@@ -127,20 +129,24 @@ def _lower_of_square(square: Float[Tensor, "n n"]) -> float:
     """Return σ_min by Lanczos on the inverse of W*W, which an LU factorisation of W* applies: no digits are squared.
 
     Raises:
-        _TooFarOff: the factorisation lost too many, or the inverse overflows.
+        _TooFarOff: the factorisation lost too many, or the smallest values cannot be told apart.
     """
     lu, pivots = torch.linalg.lu_factor_ex(square.mT)[:2]  # LAPACK's order of the entries: nothing is copied over
+    norm = torch.linalg.matrix_norm(square).item()
     if _largest(lu.mT) > _PIVOT_GROWTH * _largest(square):
         raise _TooFarOff
-    rounding = torch.finfo(square.dtype).eps * torch.linalg.matrix_norm(square)
-    if lu.diagonal().abs().min() * len(square) < rounding:  # σ_min is at most this pivot times ‖L‖ ≤ n
-        return 0.0
+    if lu.diagonal().abs().min().item() * len(square) < torch.finfo(square.dtype).eps * norm:
+        return 0.0  # σ_min is at most this pivot times ‖L‖ ≤ n
 
     def inverse(x: Vectors) -> Vectors:
         y = torch.linalg.lu_solve(lu, pivots, x)
         return torch.linalg.lu_solve(lu, pivots, y, adjoint=True)
 
-    return 1 / math.sqrt(_top_two(inverse, square, 10)[0])
+    first, second, vector = _top_two(inverse, square, 10)
+    lower, error = _measured(square.T, vector.to(square), 1 / second - 1 / first)
+    if not error <= _ACCURACY * norm / math.sqrt(len(square)):  # at most λ₊
+        raise _TooFarOff
+    return lower
 
 
 def _largest(matrix: Float[Tensor, "n m"]) -> float:
@@ -169,11 +175,14 @@ def _top_two(
         num_vectors: kept by Lanczos; few where the eigenvalues lie far apart, as an inverse's do.
 
     Raises:
-        _TooFarOff: it does not converge.
+        _TooFarOff: it does not converge, or the operator overflows.
     """
 
     def matvec(x: np.ndarray) -> np.ndarray:
-        return apply(torch.from_numpy(x).to(like).reshape(-1, 1)).flatten().cpu().double().numpy()
+        image = apply(torch.from_numpy(x).to(like).reshape(-1, 1))
+        if not image.isfinite().all():
+            raise _TooFarOff
+        return image.flatten().cpu().double().numpy()
 
     size = len(like)
     operator = LinearOperator((size, size), matvec=matvec, dtype=np.float64)

@@ -95,6 +95,12 @@ class GramSymbol:
             odd.append(product.T - product)
         return cls(torch.tensor(lags).to(weight), torch.stack(even), torch.stack(odd))
 
+    @property
+    def rounding(self) -> float:
+        """How far an eigenvalue may be off: a few units of what is added up, however little of it remains."""
+        summands = torch.linalg.matrix_norm(self.even) + torch.linalg.matrix_norm(self.odd)
+        return 32 * torch.finfo(self.even.dtype).eps * summands.sum().item()
+
     def at(self, frequencies: Float[Tensor, "freq axes"]) -> Complex[Tensor, "freq n n"]:
         """Return the matrices at every given frequency."""
         angles = frequencies @ self.lags.T
