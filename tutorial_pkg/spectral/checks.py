@@ -42,9 +42,14 @@ def power_of_two(values: Tensor) -> float:
         >>> power_of_two(torch.tensor([0.1, -3.0])), power_of_two(torch.tensor([0.0, 1e30])) == 2.0**99
         (1.0, True)
     """
-    low, high = values.aminmax()
-    exponent = math.frexp(max(-low.item(), high.item()))[1]
+    exponent = math.frexp(largest(values))[1]
     return 1.0 if abs(exponent) <= _ORDINARY else math.ldexp(1.0, exponent - 1)
+
+
+def largest(values: Tensor) -> float:
+    """Return the largest absolute value."""
+    low, high = values.aminmax()
+    return max(-low.item(), high.item())
 
 
 def checked_axes(name: str, value: int | tuple[int, ...], num_axes: int) -> tuple[int, ...]:

@@ -103,7 +103,7 @@ def _may_exceed(batch: Batch, standing: Int[Tensor, " some"], best: Extremes) ->
     ceiling = ((1 + TOLERANCE) * best.largest) ** 2 - batch.margin(best.largest)
     if ceiling <= 0:
         return torch.ones_like(standing, dtype=torch.bool)
-    gram = batch.gram[standing]
+    gram = batch.gram if len(standing) == len(batch.gram) else batch.gram[standing]
     return torch.linalg.cholesky_ex(ceiling * _eye(gram) - gram).info > 0
 
 
@@ -112,7 +112,7 @@ def _may_fall_below(batch: Batch, standing: Int[Tensor, " some"], best: Extremes
     floor = best.smallest - TOLERANCE * best.largest
     if not 0 < floor < float("inf"):
         return torch.full_like(standing, floor > 0, dtype=torch.bool)
-    gram = batch.gram[standing]
+    gram = batch.gram if len(standing) == len(batch.gram) else batch.gram[standing]
     return torch.linalg.cholesky_ex(gram - (floor**2 + batch.margin(best.largest)) * _eye(gram)).info > 0
 
 

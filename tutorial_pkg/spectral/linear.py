@@ -13,7 +13,7 @@ from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from torch import Tensor
 
 from tutorial_pkg.spectral.bounds import FrameBounds
-from tutorial_pkg.spectral.checks import checked_weight, power_of_two
+from tutorial_pkg.spectral.checks import checked_weight, largest, power_of_two
 
 _DENSE = 512
 _ACCURACY = 1e-10  # of λ₊
@@ -51,7 +51,7 @@ def linear_frame_bounds(weight: Tensor) -> FrameBounds:
     """
     exact, given = checked_weight(weight, (2,), "[out, in]"), weight.detach()
     rows, cols = exact.shape
-    unit = power_of_two(exact)
+    unit = power_of_two(weight)
     if unit != 1:
         exact, given = exact / unit, (exact / unit).to(given.dtype)
     lower, upper = _extremes(exact, given) if rows <= cols else _extremes(exact.T, given.T)
@@ -60,8 +60,6 @@ def linear_frame_bounds(weight: Tensor) -> FrameBounds:
 
 def _extremes(wide: Float[Tensor, "n m"], given: Float[Tensor, "n m"]) -> tuple[float, float]:
     """Return σ_min and σ₁ of a matrix with at least as many columns as rows, in float64 and as it was given."""
-    if not wide.any():
-        return 0.0, 0.0
     if len(wide) > _DENSE:
         with suppress(_TooFarOff):
             lower = _lower_of_square(wide) if wide.shape[0] == wide.shape[1] else None
@@ -83,9 +81,11 @@ def _by_lanczos(wide: Float[Tensor, "n m"], lower: float | None, rounded: Float[
         _TooFarOff: that dtype is not enough.
     """
     gram = _gram(rounded)
+    if not gram.diagonal().any():
+        return 0.0, 0.0
     first, second, vector = _top_two(lambda x: gram @ x, gram, 20)
     rounding = 32 * torch.finfo(gram.dtype).eps * first  # moves eigenvalues by a few eps: errors of sums are random
-    upper, error = _measured(wide, vector.to(wide), first - second - 2 * rounding)
+    upper, error, _ = _measured(wide, vector.to(wide), first - second - 2 * rounding)
     if not error <= _ACCURACY * upper:  # nor NaN
         raise _TooFarOff
     if lower is not None:
@@ -99,30 +99,28 @@ def _by_lanczos(wide: Float[Tensor, "n m"], lower: float | None, rounded: Float[
         return torch.linalg.solve_triangular(factor.T, y, upper=True)
 
     first, second, vector = _top_two(inverse, gram, 10)
-    _, residual = _rayleigh(wide, vector.to(wide))
-    better = vector.to(wide) - inverse(residual.to(gram)[:, None])[:, 0].to(wide)  # by inverse iteration
-    lower, error = _measured(wide, better / better.norm(), 1 / second - 1 / first - 2 * rounding)
+    gap = 1 / second - 1 / first - 2 * rounding
+    x = vector.to(wide)
+    lower, error, residual = _measured(wide, x, gap)
+    if not error <= _ACCURACY * upper:
+        x = x - inverse(residual.to(gram)[:, None])[:, 0].to(wide)  # inverse iteration
+        lower, error, _ = _measured(wide, x / x.norm(), gap)
     if not error <= _ACCURACY * upper:
         raise _TooFarOff
     return lower, upper
 
 
-def _measured(wide: Float[Tensor, "n m"], vector: Vector, gap: float) -> tuple[float, float]:
-    """Return ‖W*x‖ and how far it may be from the singular value whose vector x approximates.
+def _measured(wide: Float[Tensor, "n m"], vector: Vector, gap: float) -> tuple[float, float, Vector]:
+    """Return ‖W*x‖, how far it may be from the singular value whose vector x approximates, and r = WW*x − ‖W*x‖²x.
 
-    Where WW*x = ρx + r, ‖x‖ = 1, and all other eigenvalues of WW* are further than `gap` from ρ on the same side,
-    the one left is at most ‖r‖² / gap from ρ (Kato and Temple).
+    Where ‖x‖ = 1 and all other eigenvalues of WW* are further than `gap` from ρ = ‖W*x‖² on the same side, the one left
+    is at most ‖r‖² / gap from ρ (Kato and Temple).
     """
-    square, residual = _rayleigh(wide, vector)
-    error = residual.norm().item() ** 2 / gap if gap > 0 else math.inf
-    return math.sqrt(square), math.sqrt(square) - math.sqrt(max(square - error, 0))
-
-
-def _rayleigh(wide: Float[Tensor, "n m"], vector: Vector) -> tuple[float, Vector]:
-    """Return ρ = ‖W*x‖² and WW*x − ρx of a unit vector."""
     image = vector @ wide
     square = (image @ image).item()
-    return square, wide @ image - square * vector
+    residual = wide @ image - square * vector
+    error = residual.norm().item() ** 2 / gap if gap > 0 else math.inf
+    return math.sqrt(square), math.sqrt(square) - math.sqrt(max(square - error, 0)), residual
 
 
 def _lower_of_square(square: Float[Tensor, "n n"]) -> float:
@@ -133,9 +131,9 @@ def _lower_of_square(square: Float[Tensor, "n n"]) -> float:
     """
     lu, pivots = torch.linalg.lu_factor_ex(square.mT)[:2]  # LAPACK's order of the entries: nothing is copied over
     norm = torch.linalg.matrix_norm(square).item()
-    if _largest(lu.mT) > _PIVOT_GROWTH * _largest(square):
+    if largest(lu.mT) > _PIVOT_GROWTH * largest(square):
         raise _TooFarOff
-    if lu.diagonal().abs().min().item() * len(square) < torch.finfo(square.dtype).eps * norm:
+    if lu.diagonal().abs().min().item() * len(square) <= torch.finfo(square.dtype).eps * norm:
         return 0.0  # σ_min is at most this pivot times ‖L‖ ≤ n
 
     def inverse(x: Vectors) -> Vectors:
@@ -143,15 +141,10 @@ def _lower_of_square(square: Float[Tensor, "n n"]) -> float:
         return torch.linalg.lu_solve(lu, pivots, y, adjoint=True)
 
     first, second, vector = _top_two(inverse, square, 10)
-    lower, error = _measured(square.T, vector.to(square), 1 / second - 1 / first)
+    lower, error, _ = _measured(square.T, vector.to(square), 1 / second - 1 / first)
     if not error <= _ACCURACY * norm / math.sqrt(len(square)):  # at most λ₊
         raise _TooFarOff
     return lower
-
-
-def _largest(matrix: Float[Tensor, "n m"]) -> float:
-    low, high = matrix.aminmax()
-    return max(-low.item(), high.item())
 
 
 def _gram(wide: Float[Tensor, "n m"], num_blocks: int = 8) -> Float[Tensor, "n n"]:
