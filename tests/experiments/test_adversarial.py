@@ -14,7 +14,7 @@ from tutorial_pkg.experiments import EXPERIMENTS
 from tutorial_pkg.experiments.adversarial_ablation import WAYS
 from tutorial_pkg.experiments.adversarial_search import errors as search_errors
 from tutorial_pkg.experiments.adversarial_search import hold_out
-from tutorial_pkg.experiments.adversarial_training import chosen_recipes, difference, test_errors
+from tutorial_pkg.experiments.adversarial_training import chosen_recipes, difference, mean_interval, test_errors
 from tutorial_pkg.figures import Renderer
 from tutorial_pkg.records import read_record, record_path
 
@@ -108,6 +108,17 @@ def test_every_way_has_a_chosen_candidate_at_one_budget():
     assert not chosen["weight decay"].pools
     assert not chosen["dropout"].pools
     assert {pool.layer for pool in chosen["all"].pools} == {"input", "hidden1", "hidden2"}
+
+
+def test_the_interval_of_a_mean_is_student_s():
+    assert mean_interval(np.array([1.1, 1.2, 1.3])) == "[0.95, 1.45]"  # 1.2 ± 4.303 · 0.1 / √3
+    assert mean_interval(np.array([1.1])) == "[−∞, ∞]"
+
+
+def test_the_page_counts_the_networks_above_the_paper_s_error(repository, tmp_path):
+    output, _ = rendered(repository, "adversarial_training", tmp_path)
+    found = test_errors(committed(repository, "adversarial_training"), "all")
+    assert output.values["adversarial_training.all.num_above_paper"] == str(sum(error > 1.2 for error in found))
 
 
 def test_differences_are_welch_s():

@@ -65,7 +65,7 @@ SPECTRA = {
     "graded": lambda u: torch.logspace(0, -14 * u, 60, dtype=torch.float64),
     "two almost equal above": lambda u: (
         torch.cat([torch.linspace(1, 2, 59), torch.tensor([2.0])]).double()
-        + torch.eye(60, dtype=torch.float64)[0] * 10 ** (-6 * u)
+        + torch.eye(60, dtype=torch.float64)[-1] * 10 ** (-6 * u)
     ),
     "one far above": lambda u: torch.linspace(1, 2, 60, dtype=torch.float64) + torch.eye(60)[7] * 10 ** (8 * u),
     "all almost equal": lambda u: 1 + 10 ** (-14 * u) * torch.linspace(0, 1, 60, dtype=torch.float64),
