@@ -19,7 +19,7 @@ from tutorial_pkg.records import Record
 from tutorial_pkg.spectral import layer_gains
 from tutorial_pkg.transfer import transfer_table
 
-WAYS = ("weight decay", "dropout", "input")
+WAYS = ("weight decay", "dropout", "input", "all")
 
 
 @dataclass(frozen=True)
