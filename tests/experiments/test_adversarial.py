@@ -55,8 +55,8 @@ def test_held_out_images_are_nobody_s_training_images(digits):
 def committed(repository, name):
     experiment = EXPERIMENTS[name]
     paths = [
-        record_path(repository / "results", "laptop", name, cell)
-        for cell in experiment.cells(experiment.configs["laptop"])
+        record_path(repository / "results", "paper", name, cell)
+        for cell in experiment.cells(experiment.configs["paper"])
     ]
     if not all(path.exists() for path in paths):
         pytest.skip(f"the committed records of {name} are not complete")

@@ -117,7 +117,7 @@ CONFIGS = {
     "quick": Config(dataset="digits", num_train=500, num_images=30),
     "laptop": Config(),
 }
-CONFIGS["paper"] = replace(CONFIGS["laptop"], num_train=20_000, num_images=10_000)
+CONFIGS["paper"] = replace(CONFIGS["laptop"], num_train=20_000, num_images=1000)
 
 EXPERIMENT = Experiment(
     name="kernel_machine",
