@@ -20,6 +20,7 @@ import torch
 from tqdm import tqdm
 
 from tutorial_pkg.claims import CLAIMS, write_ledger
+from tutorial_pkg.durations import write_durations
 from tutorial_pkg.experiments import EXPERIMENTS, PROFILES, Context, Experiment, run_cell
 from tutorial_pkg.figures import Renderer, write_values
 from tutorial_pkg.performance import write_performance
@@ -195,9 +196,12 @@ def render(results: Path, output: Path) -> None:
     """Render every experiment from the best profile that has all its records."""
     values: dict[str, str] = {}
     shown: dict[str, list[Record]] = {}
+    runs: dict[str, dict[str, list[Record]]] = {}
     confirmations = read_confirmations(results)
     for experiment in EXPERIMENTS.values():
-        for records, stale, confirmed_in in complete_records(experiment, results, confirmations):
+        complete = list(complete_records(experiment, results, confirmations))
+        runs[experiment.name] = {records[0].profile: records for records, _, _ in complete}
+        for records, stale, confirmed_in in complete:
             renderer = Renderer(output, experiment.name, records, stale=stale, confirmed_in=confirmed_in)
             try:
                 experiment.render(records, renderer)
@@ -213,6 +217,7 @@ def render(results: Path, output: Path) -> None:
         else:
             remove_others(output / experiment.name, set())
             print(f"{experiment.name}: no complete set of records, nothing to show")
+    values.update(write_durations(output, runs, PROFILES))
     write_values(output, values)
     write_ledger(output, CLAIMS, shown)
     write_performance(output, results)

@@ -17,7 +17,7 @@ ORDER = [
     {"transfer", "adversarial_training", "stimulus"},
     {"figures"},
     {"experiments"},
-    {"claims", "performance"},
+    {"claims", "performance", "durations"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 NEVER = {

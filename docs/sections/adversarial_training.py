@@ -200,7 +200,8 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 #
 # On all {{ adversarial_robustness.num_attacked }} images attacked (one number a seed), {{ adversarial_robustness.success }} % of the
 # attacks succeed: training on adversarial examples moves them away and does not remove them. The nearest one is at a
-# distortion of {{ adversarial_robustness.input.distortion_mean }} on average after training on the input's pool, and at
+# distortion of {{ adversarial_robustness.input.distortion_mean }} on average after training on the input's pool,
+# {{ adversarial_robustness.all.distortion_mean }} after training on those of all layers, and at
 # {{ adversarial_robustness.weight_decay.distortion_mean }} after weight decay alone. The product of the layers' norms
 # ([§4.3](spectral.py)) is {{ adversarial_robustness.input.lipschitz_bound }} and
 # {{ adversarial_robustness.weight_decay.lipschitz_bound }}: it says nothing about which network is harder to fool, and the
