@@ -104,8 +104,8 @@ show("labels: the nearest other class", to_any)
 # **`loss` and `polish`.** By default the attack walks along the boundary of the target class.
 # `loss="cross_entropy", polish=False` is the paper's method, a penalty minimised by L-BFGS with a search over $c$;
 # `polish=True` adds the walk after it, and `loss="margin", polish=False` puts Carlini and Wagner's loss in the place
-# of the cross-entropy. [Minimum distortion](../sections/minimum_distortion.py) explains them one by one. Where the
-# boundary is rough, as in some deep networks, a search and a walk may end in different valleys: run both, and keep
+# of the cross-entropy. [Minimum distortion](../sections/minimum_distortion.py) explains the penalty, [Is the method
+# exact?](../sections/exactness.py) the walk. Where the boundary is rough, as in some deep networks, a search and a walk may end in different valleys: run both, and keep
 # the shorter of the two.
 
 # %%
@@ -219,4 +219,4 @@ for name, attempt in mistakes.items():
 #   `torch.autograd.grad` of a logit with respect to the input.
 # - **A large distortion** found by one attack is an upper bound on the smallest, never a proof of robustness. Try the
 #   other three combinations of `loss` and `polish`, and see [what later work
-#   found](../sections/minimum_distortion.py#what-later-work-found).
+#   found](../sections/exactness.py#what-later-work-found).

@@ -165,7 +165,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         _draw(records),
         caption="**How far the nearest adversarial example is.** Share of test images with one within the distortion "
         "below, all seeds together.",
-        alt="Rising curves, one a way of training; that of the pool of images is furthest to the right",
+        alt="Rising curves, one a way of training; those of the pools are furthest to the right",
     )
 
 
