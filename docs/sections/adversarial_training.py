@@ -202,7 +202,8 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 # attacks succeed: training on adversarial examples moves them away and does not remove them. The nearest one is at a
 # distortion of {{ adversarial_robustness.input.distortion_mean }} on average after training on the input's pool,
 # {{ adversarial_robustness.all.distortion_mean }} after training on those of all layers, and at
-# {{ adversarial_robustness.weight_decay.distortion_mean }} after weight decay alone. The product of the layers' norms
+# {{ adversarial_robustness.weight_decay.distortion_mean }} after weight decay alone. Under attack and noise, too, pools of
+# hidden layers add nothing that shows. The product of the layers' norms
 # ([§4.3](spectral.py)) is {{ adversarial_robustness.input.lipschitz_bound }} and
 # {{ adversarial_robustness.weight_decay.lipschitz_bound }}: it says nothing about which network is harder to fool, and the
 # largest gain that an attack finds, {{ adversarial_robustness.input.largest_gain }} and

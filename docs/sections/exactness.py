@@ -7,7 +7,7 @@
 # Everyone who quotes a "minimum distortion" trusts some search to have found the minimum. A search that stops too far
 # away makes a network look more robust than it is. So it is worth knowing how far from the truth the paper's method
 # ends, and that can be found out: for a linear classifier the nearest image can be computed, with a proof that none is
-# nearer. This page does that, sees why the penalty stops short, and builds the step that closes the gap.
+# nearer. This page does that, sees why the penalty misses it, and builds the step that closes the gap.
 #
 # ## The problem, and the paper's replacement
 #
@@ -16,12 +16,12 @@
 #
 # $$
 # \begin{aligned}
-# D(x, l) & = x + \operatorname*{arg\,min}_r \|r\|_2 \;\text{ subject to } f(x + r) = l,\; x + r \in [0, 1]^m, \\
-# r_c & = \operatorname*{arg\,min}_r\; c\,\|r\|_2^2 + \mathrm{loss}_f(x + r, l) \;\text{ subject to } x + r \in [0, 1]^m ,
+# D(x, l) & = x + \operatorname*{arg\,min}_r \|r\|_2 \;\text{ where } f(x + r) = l, \\
+# r_c & = \operatorname*{arg\,min}_r\; c\,\|r\|_2^2 + \mathrm{loss}_f(x + r, l),
 # \end{aligned}
 # $$
 #
-# with the largest $c$ for which $x + r_c$ is still classified as $l$. New on this page are the *logits* $z_j(x)$, one
+# both with $x + r \in [0, 1]^m$, and with the largest $c$ for which $x + r_c$ is still classified as $l$. New on this page are the *logits* $z_j(x)$, one
 # score a class, of which the largest decides.
 #
 # | here | in the code | meaning |
@@ -34,11 +34,10 @@
 #
 # ## Two classes are easy, three are not
 #
-# For two classes and a linear
-# classifier the largest successful $c$ gives the smallest perturbation: the loss then depends on $x + r$ only through the
-# margin between the two, so lowering the loss and
-# crossing the boundary are the same wish. With three classes or more they are not. The cross-entropy also rewards
-# moving away from classes that are no longer in the way, and pays for it with distance.
+# For two classes and a linear classifier the largest successful $c$ gives the smallest perturbation: the loss then
+# depends on $x + r$ only through the margin between the two, so lowering the loss and crossing the boundary are the same
+# wish. With three classes or more they are not. The cross-entropy also rewards moving away from classes that are no longer
+# in the way, and pays for it with distance.
 #
 # A plane with three classes is enough to see it. All three scores are linear; $x$ is the dot in class *k*, and the
 # target is class *l*.
@@ -285,7 +284,7 @@ print(
     f"the penalty's perturbation is longer by {excess.mean():.2f} % "
     f"on average, {excess.max():.2f} % at most"
 )
-print("passes an image:", *passes)
+print("passes an image:", " and ".join(passes))
 
 # %% [markdown]
 # On MNIST, for the networks of [Table 1](framework.py#table-1), each image to a random other class:
@@ -293,9 +292,11 @@ print("passes an image:", *passes)
 # --8<-- "table1/excess.md" if present
 #
 # The networks, whose training error is almost zero, are sure of themselves, and the penalty does well; the linear
-# classifiers are the flatter the stronger their weight decay is, from softmax1 to softmax3
-# ([B5](../claims.md#b5)). [Performance](../performance.md#what-each-part-is-worth) takes the three ideas away one by one and
-# sets the attack beside others', in time and distance.
+# classifiers are the flatter the stronger their weight decay is, from softmax1 to softmax3. So the method approximates
+# $D(x, l)$, closely for networks ([B5](../claims.md#b5)); that a convex loss makes it exact is not so.
+#
+# [Performance](../performance.md#what-each-part-is-worth) takes the parts of the last step away one by one, and sets the
+# attack beside others', in time and distance.
 #
 # ## Differences from the paper
 #

@@ -190,7 +190,7 @@ def _write_excess(records: Sequence[Record], output: Renderer) -> None:
     rows = []
     for name in dict.fromkeys(record.config["name"] for record in records):
         found = {
-            key: mean_sd([r.values[key] for r in records if r.config["name"] == name], 4)
+            key: mean_sd([r.values[key] for r in records if r.config["name"] == name], 3, show_zero=False)
             for key in ("distortion_penalty_mean", "distortion_random_target_mean")
         }
         rows.append([name, *found.values(), mean_sd(penalty_excess(records, name), 2, show_zero=False)])
