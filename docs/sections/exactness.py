@@ -7,7 +7,7 @@
 # Everyone who quotes a "minimum distortion" trusts some search to have found the minimum. A search that stops too far
 # away makes a network look more robust than it is. So it is worth knowing how far from the truth the paper's method
 # ends, and that can be found out: for a linear classifier the nearest image can be computed, with a proof that none is
-# nearer. This page does that, sees why the penalty misses it, and builds the step that closes the gap.
+# nearer. This page does that, sees why the penalty misses it, and builds a search that does without it.
 #
 # ## The problem, and the paper's replacement
 #
@@ -21,14 +21,14 @@
 # \end{aligned}
 # $$
 #
-# both with $x + r \in [0, 1]^m$, and with the largest $c$ for which $x + r_c$ is still classified as $l$. New on this page are the *logits* $z_j(x)$, one
-# score a class, of which the largest decides.
+# both with $x + r$ in the box, every pixel from 0 to 1, and with the largest $c$ for which $x + r_c$ is still classified
+# as $l$. The $z_j(x)$ below are the logits, one score a class, of which the largest decides.
 #
 # | here | in the code | meaning |
 # | --- | --- | --- |
 # | $z_j(x)$ | `model(inputs)[:, j]` | the logit of class $j$ |
 # | $m_j = z_l - z_j$ | | the margin of the target over the rival $j$ |
-# | $\mu_j$ | | the multiplier of that margin, how hard it pushes |
+# | $\mu_j$ | | how hard that margin pushes, its *multiplier* |
 # | $x + r_c$ | `minimum_distortion(…, loss="cross_entropy", polish=False)` | what the paper's method finds |
 # | $D(x, l)$ | `minimum_distortion(…)` | what the default finds |
 #
@@ -39,7 +39,7 @@
 # wish. With three classes or more they are not. The cross-entropy also rewards moving away from classes that are no longer
 # in the way, and pays for it with distance.
 #
-# A plane with three classes is enough to see it. All three scores are linear; $x$ is the dot in class *k*, and the
+# A plane with three classes is enough to see it. All three scores are linear; $x$ is the dot in class *i*, and the
 # target is class *l*.
 
 # %%
@@ -56,7 +56,7 @@ from tutorial_pkg.data import load_digits
 from tutorial_pkg.training import TABLE1_RECIPES, train
 
 # %% tags=["hide-input"] alt="A plane with three class regions; the path of the penalty's minimisers enters the target region beside the nearest point" caption="The curve is the penalty's minimiser for every c. It enters the target's region at the square, where c is the largest that succeeds. The nearest point of the region is the star."
-scores = np.array([[0.0, 0.0], [1.6, 0.0], [0.4, 1.6]])  # classes k, l and j
+scores = np.array([[0.0, 0.0], [1.6, 0.0], [0.4, 1.6]])  # classes i, l and j
 offsets = np.array([1.6, 0.0, 0.4])
 
 
@@ -85,7 +85,7 @@ classes = (np.stack([grid_u, grid_v], -1) @ scores.T + offsets).argmax(-1)
 figure, axis = plt.subplots(figsize=(5.0, 4.0))
 ink = plt.rcParams["axes.edgecolor"]
 names = (
-    ("class k", (-0.25, -0.95)),
+    ("class i", (-0.25, -0.95)),
     ("class l, the target", (1.15, -0.95)),
     ("class j", (0.0, 0.78)),
 )
@@ -134,12 +134,12 @@ plt.show()
 # $$
 # \begin{aligned}
 # & D(x, l) = x + \operatorname*{arg\,min}_r \tfrac12 \|r\|_2^2 \\
-# & \quad \text{subject to } A r \ge b,\; x + r \in [0, 1]^m ,
+# & \quad \text{subject to } A r \ge b,\; 0 \le x + r \le 1 ,
 # \end{aligned}
 # $$
 #
-# is a convex quadratic programme. Its dual has only nine variables $\mu \ge 0$, one for each other class. For a given
-# $\mu$ the best $r$ in the box is a clipped sum of rows,
+# is a convex quadratic programme. To bound it from below, give each other class $j$ a price $\mu_j \ge 0$ for not beating
+# it: these nine numbers are the variables of its *dual*. For a given $\mu$ the best $r$ in the box is a clipped sum of rows,
 #
 # $$
 # \begin{aligned}
@@ -148,8 +148,10 @@ plt.show()
 # \end{aligned}
 # $$
 #
-# and whatever $\mu$ is, no valid perturbation can be shorter than $\sqrt{2 g(\mu)}$. So the largest $g$ is a
-# certificate, which does not depend on trusting any attack.
+# Why this helps: for a valid $r$ all entries of $A r - b$ are at least 0, so with $\mu \ge 0$ taking away
+# $\mu^\top(A r - b)$ can only make $\tfrac12\|r\|_2^2$ smaller, and $g(\mu)$ is the smallest that what is left can get in
+# the box. So for every $\mu \ge 0$ with $g(\mu) \ge 0$ no valid perturbation is shorter than $\sqrt{2 g(\mu)}$. Each such
+# $\mu$ is a certificate, whatever attack it is held against; the largest $g$ is the best one.
 
 # %%
 digits = load_digits()
@@ -201,14 +203,15 @@ for name, options in (("the paper's penalty", paper_options), ("default", {})):
 # %% [markdown]
 # ## What decides the gap
 #
-# Where no pixel meets the box, the gradient of the penalty vanishes at $r_c$, which gives
+# At $r_c$ no change inside the box lowers the penalty. As with $r(\mu)$ above, that makes it a clipped sum,
 #
 # $$
-# r_c = \sum_{j \ne l} \frac{p_j}{2c}\,\nabla m_j ,
+# r_c = \mathrm{clip}\Big(\sum_{j \ne l} \frac{p_j}{2c}\,\nabla m_j,\; -x,\; 1 - x\Big),
 # $$
 #
-# with $p_j$ the probability that the softmax gives class $j$. Every rival pushes, as strongly as it is probable. At the
-# nearest point only rivals that are *tied* with the target push. The two differ by what goes to all the others, and that
+# with $p_j$ the probability that the softmax gives class $j$ at $x + r_c$: the place of the multiplier $\mu_j$ is taken
+# by $p_j / 2c$. At the nearest point only rivals that are *tied* with the target push, each as strongly as its constraint
+# needs. The penalty shares the push by probability instead, also with rivals that are not tied. How much these get
 # depends on how sharp the softmax is. Multiply all logits by a number $t$: no answer changes, and so no nearest image
 # does, but the probabilities gather on the leaders as $t$ grows.
 
@@ -234,36 +237,40 @@ for t in (0.1, 0.3, 1, 3, 10, 30):
     print(f"logits × {t:<4g} the penalty is too long by {excess:6.3f} %")
 
 # %% [markdown]
-# A sharp softmax makes the paper's method nearly exact, a flat one leaves it far off. Strong weight decay makes a softmax
-# flat.
+# For a linear classifier a sharp softmax makes the paper's method nearly exact, a flat one leaves it far off. Strong weight
+# decay makes a softmax flat. (For a network a very sharp one also makes the penalty hard to minimise.)
 #
-# ## The last step to the boundary
+# ## A walk to the boundary
 #
-# The gap has two causes: the loss looks at more than is asked for, and a bisection reaches its goal only in the
-# limit. By default, `minimum_distortion` removes both. It treats a network as the certificate treats a linear model,
-# one step at a time.
+# The loss looks at more than is asked for. So by default `minimum_distortion` uses no penalty. It starts at $x$ and
+# treats a network as the certificate treats a linear model, one step at a time. (`loss="cross_entropy"` alone does both:
+# the paper's search, then the walk from where that ends.)
 #
 # 1. **Margins instead of a loss.** Class $l$ wins when it beats each rival $j$:
 #    $m_j(x + r) = z_l(x + r) - z_j(x + r) \ge 0$. Each rival is a constraint of its own, and one that is beaten
 #    anyway has no say.
-# 2. **Constraints instead of a penalty.** At the nearest point, $r = \sum_j \mu_j \nabla m_j(x + r)$ with
-#    *multipliers* $\mu_j \ge 0$ in the place of $p_j / 2c$, zero for every rival that is not tied with $l$ there. They
-#    need not be searched: each iteration puts the gradients $\nabla m_j$ in the place of $w_l - w_j$,
+# 2. **Constraints instead of a penalty.** At the nearest point,
+#    $r = \mathrm{clip}(\sum_j \mu_j \nabla m_j(x + r), -x, 1 - x)$ with multipliers $\mu_j \ge 0$, zero for every rival
+#    that is not tied with $l$ there. They need not be searched: each iteration puts the gradients $\nabla m_j$ in the place of $w_l - w_j$,
 #    solves the quadratic programme of the linear model, and they come out with the step.
-# 3. **Curvature by L-BFGS.** Boundaries bend, and stepping to their tangents again and again overshoots. What has to
+# 3. **Curvature by L-BFGS.** Boundaries bend, and stepping to their tangents again and again may not settle. What has to
 #    be known is the Hessian of $\tfrac12\|r\|_2^2 - \sum_j \mu_j m_j(x + r)$. Its first part is the identity; the
 #    second is learned from the last few gradients, just as the paper's optimiser does it.
 #
-# This is known as *sequential quadratic programming*. Pixels that the box holds are left out of a step, and the point
-# that is returned is the nearest one that was *seen* to be classified as $l$, by a little more than rounding could
-# undo.[^ties] For a network the true minimum is out of reach; what can be shown is how much shorter the
-# perturbations become, and at what cost.
+# This is known as *sequential quadratic programming*. Pixels that the box holds are left out of a step. The margin asked
+# for rises to its final value over the first three steps (a *gradual approach*); from then until a first success a step
+# aims beyond the boundary (*overshoot*); one that makes matters worse is halved, and later ones grow again by 1.41. The
+# point that is returned is the nearest one that was *seen* to be classified as $l$, by a little more than rounding could
+# undo.[^ties]
+#
+# For a network the true minimum is out of reach; what can be shown is how much shorter the perturbations become, and at
+# what cost.
 #
 # [^ties]: The last digits of a logit depend on the size of the batch and on the device. So the smallest margin must
 #     exceed 64 rounding units of the larger of the two logits that it compares, and also 64 times what rounding all pixels
-#     changes it by; the second matters where both logits are near 0. Under an earlier rule, which looked at the largest
-#     logit only, a few of the examples behind [Table 1](framework.py#table-1) missed their class when they were classified
-#     again in batches of another size; of the {{ table1.num_examples }} there now, {{ table1.missed }} do.
+#     changes it by; the second matters where both logits are near 0. Of the {{ table1.num_examples }}
+#     examples behind [Table 1](framework.py#table-1), classified again in batches of another size, {{ table1.missed }} miss
+#     their class.
 
 # %%
 model, _ = train(TABLE1_RECIPES["N100-100-10"].shortened(60), digits, seed=0)
@@ -278,33 +285,37 @@ nearest = minimum_distortion(model, inputs, targets=targets)
 excess = 100 * (penalised.l2_norm / nearest.l2_norm - 1)
 both = (penalised, nearest)
 success = [f"{100 * attack.success.float().mean():.0f} %" for attack in both]
-passes = [f"{attack.num_evals.float().mean():.0f}" for attack in both]
+points = [f"{attack.num_evals.float().mean():.0f}" for attack in both]
 print("success:", " and ".join(success))
 print(
     f"the penalty's perturbation is longer by {excess.mean():.2f} % "
     f"on average, {excess.max():.2f} % at most"
 )
-print("passes an image:", " and ".join(passes))
+print("points evaluated for an image:", " and ".join(points))
 
 # %% [markdown]
-# On MNIST, for the networks of [Table 1](framework.py#table-1), each image to a random other class:
+# A point costs the penalty one forward pass and one gradient, the walk one forward pass and up to a gradient for each of
+# the nine rivals; [Performance](../performance.md) counts both.
+#
+# On MNIST, for the models of [Table 1](framework.py#table-1), each image to a random other class:
 #
 # --8<-- "table1/excess.md" if present
 #
-# The networks, whose training error is almost zero, are sure of themselves, and the penalty does well; the linear
-# classifiers are the flatter the stronger their weight decay is, from softmax1 to softmax3. So the method approximates
-# $D(x, l)$, closely for networks ([B5](../claims.md#b5)); that a convex loss makes it exact is not so.
+# The networks are trained until hardly an image is wrong. Their softmax is sharp, and what the penalty finds is
+# {{ table1.N100-100-10.penalty_excess }} % (100-100-10) and {{ table1.N200-200-10.penalty_excess }} % (200-200-10) farther
+# than the nearest image that we know; more on the network of [Performance](../performance.md#targeted-to-a-given-class),
+# which was trained otherwise. The linear classifiers are the flatter the stronger their weight decay is, from softmax1 to
+# softmax3. So the method approximates $D(x, l)$: for a linear model the better the sharper its softmax is, for networks
+# close to the best that we can find ([B5](../claims.md#b5)). That a convex loss makes it exact is not so.
 #
-# [Performance](../performance.md#what-each-part-is-worth) takes the parts of the last step away one by one, and sets the
+# [Performance](../performance.md#what-each-part-is-worth) takes the parts of the walk away one by one, and sets the
 # attack beside others', in time and distance.
 #
 # ## Differences from the paper
 #
-# 1. **The last step.** Unless a row or a column says otherwise, the numbers on this site come from the default
-#    attack, which ends on the boundary. `loss="cross_entropy", polish=False` is the paper's own method.
-# 2. **The certificate.** The paper has none. It covers linear classifiers only; for networks "minimum" means the nearest
+# 1. **The certificate.** The paper has none. It covers linear classifiers only; for networks "minimum" means the nearest
 #    image that we could find.
-# 3. **Rounding.** An example counts only if it is classified as the target by more than rounding could undo. The paper's
+# 2. **Rounding.** An example counts only if it is classified as the target by more than rounding could undo. The paper's
 #    method and ours are held to the same rule.
 #
 # ## What later work found
@@ -313,16 +324,16 @@ print("passes an image:", " and ".join(passes))
 #   nearest linearised boundary until it is crossed: the first of the three ideas above, a rival at a time and without
 #   curvature.
 # - **The margin as loss.** [Carlini and Wagner (2017)](../references.md#carlini2017) returned to the paper's problem
-#   with $\max(0, -m)$, $m$ the smallest of the margins $m_j$, in place of the cross-entropy, and with the search over
+#   with $\max(0, -\min_j m_j)$ in place of the cross-entropy, and with the search over
 #   $c$ the right way round. For years theirs was the attack to beat, and several proposed defences fell to it.
 # - **No search over $c$.** DDN ([Rony et al., 2019](../references.md#rony2019)) and FMN ([Pintor et al.,
-#   2021](../references.md#pintor2021)) adapt the norm itself while they descend: perturbations about as short, in a
-#   small part of the passes. [Performance](../performance.md) has them beside ours.
+#   2021](../references.md#pintor2021)) adapt the norm itself while they descend, in a small part of the
+#   passes that a search over $c$ takes. [Performance](../performance.md) has them beside ours.
 #
 # ## Exercises
 #
 # 1. Change `scores` and `offsets` of the plane so that the curve enters class $l$ at the nearest point. When does
 #    that happen?
-# 2. In `shortest_possible`, which classes $j$ get a $\mu_j > 0$? What does that say about the point that was found?
+# 2. In `shortest_possible`, which classes $j$ get a $\mu_j > 0$ (`dual.x`)? What does that say about the point that was found?
 # 3. Replace the cross-entropy by a loss that hears the strongest rival only (`loss="margin", polish=False`). Does $t$ still
 #    matter?

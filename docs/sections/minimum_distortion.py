@@ -34,8 +34,8 @@
 #
 # [^typo]: The paper writes $D(x, f(x)) = f(x)$, an image on the left and a class on the right; it must be $x$.
 #
-# Finding $D(x, l)$ exactly is hard: the set of images that a network calls $l$ has no formula. The paper replaces the
-# constraint with a penalty. It minimises
+# Finding $D(x, l)$ exactly is hard: the set of images that a network calls $l$ is in general not convex, and may be in
+# several pieces. The paper replaces the constraint with a penalty. It minimises
 #
 # $$
 # c\,|r| + \mathrm{loss}_f(x + r, l) \quad \text{subject to } x + r \in [0, 1]^m
@@ -254,10 +254,11 @@ print(
 # \end{aligned}
 # $$
 #
-# and with $c = 2c'\|r\|_2$ the two conditions are one: the candidates are the same images under other names. Which of them
-# are minima can differ. Along $r$ itself the square bends upwards and the norm does not, so that every minimum of the one
-# with the norm is one of the square, but not the other way round. And the norm has a kink at $r = 0$, just where a search starts. As soon as $c$ exceeds the slope of the loss
-# there, $r = 0$ is a minimum, and the search never leaves it, although another may lie farther off.
+# and with $c = 2c'\|r\|_2$ the two conditions are one: other than at $r = 0$, the candidates are the same images under
+# other names. Which of them are minima can differ. Along $r$ itself the square bends upwards and the norm does not, so that
+# every minimum $r \ne 0$ of the one with the norm is one of the square, but not the other way round. And the norm has a
+# kink at $r = 0$, just where a search starts. At the latest when $c$ exceeds the slope of the loss there, $r = 0$ is a
+# minimum, and the search never leaves it, although another may lie farther off.
 
 
 # %%
@@ -289,7 +290,7 @@ for norm_c in (same_c / 2, same_c, 1.1 * same_c, above_slope):
 # %% [markdown]
 # The second line is the value that corresponds to the largest $c$ above, and gives the same image again. In the last,
 # $c$ exceeds the slope, and $r = 0$ is all that is left. Here, then, both readings give the same image; the square is
-# easier for the optimiser and loses no minimum, and we, like most programs since, take it.
+# easier for the optimiser and loses no minimum but $r = 0$, and we, like most programs since, take it.
 #
 # ## Many images at once
 #
@@ -314,37 +315,24 @@ for i in range(few):
     )
 
 # %% [markdown]
-# Where the two agree, they do to the digits that bisection leaves open. Where they do not, the penalty has more than one
-# minimum, as a network that is not convex may well have. Every search of ours starts at $x$ and may lose the minimum of
-# class $l$ at too small a $c$, where bisection then ends; the library's starts at its last success.
+# Some agree up to what the tolerances leave open. The others do not, because the loss of a network is not convex and the
+# penalty can have several minima. Which one a search ends in depends on its start: ours is always $x$, the library's is its
+# last success. Where a search misses the minimum of class $l$, bisection ends at too small a $c$ and the image is farther
+# away.
 #
 # ## How close to the truth?
 #
 # Nothing so far says that the largest successful $c$ gives the *smallest* perturbation, and it does not quite: once the
 # target leads, the cross-entropy goes on to push down classes that are no longer in the way, and pays for that with
-# distance. By default `minimum_distortion` therefore takes a last step, to the nearest point of the boundary itself.
-# [Is the method exact?](exactness.py) measures the gap, for a linear classifier against a proof, and explains the step.
-
-# %%
-inputs, labels = inputs[:60], labels[:60]
-generator = torch.Generator().manual_seed(0)
-shift = torch.randint(1, 10, labels.shape, generator=generator)
-targets = (labels + shift) % 10
-penalised = minimum_distortion(
-    model, inputs, targets=targets, loss="cross_entropy", polish=False
-)
-nearest = minimum_distortion(model, inputs, targets=targets)
-excess = 100 * (penalised.l2_norm / nearest.l2_norm - 1)
-print(
-    f"the penalty's perturbation is longer by {excess.mean():.2f} % "
-    f"on average, {excess.max():.2f} % at most"
-)
-
-# %% [markdown]
+# distance. By default `minimum_distortion` therefore uses no penalty: it walks from $x$ to the nearest point of the
+# boundary itself. [Is the method exact?](exactness.py) measures the gap, for a linear classifier against a proof, and
+# explains the walk.
+#
 # ## What "average minimum distortion" means
 #
 # The tables report "the minimum average pixel level distortion necessary to reach 0% accuracy". The formula
-# $\sqrt{\sum_i (x'_i - x_i)^2 / n}$ is for one image. Two things are left open: which target, and which average.
+# $\sqrt{\sum_i (x'_i - x_i)^2 / n}$ is for one image. Three things are left open: which target, which average, and whether
+# the minimum is meant or what the penalty finds.
 #
 # - **Random target, mean.** Each image gets a target at random among the other nine classes; the distortions are
 #   averaged.
@@ -355,6 +343,14 @@ print(
 #   accuracy" says if it is taken literally. In the code: `labels=labels` in place of `targets=`.
 
 # %%
+inputs, labels = inputs[:60], labels[:60]
+generator = torch.Generator().manual_seed(0)
+shift = torch.randint(1, 10, labels.shape, generator=generator)
+targets = (labels + shift) % 10
+penalised = minimum_distortion(
+    model, inputs, targets=targets, loss="cross_entropy", polish=False
+)
+nearest = minimum_distortion(model, inputs, targets=targets)
 any_class = minimum_distortion(model, inputs, labels=labels)
 minimum, by_penalty = nearest.rms_distortion, penalised.rms_distortion
 readings = {
@@ -455,9 +451,9 @@ print(f"mean distortion {smooth.rms_distortion.mean():.3f}")
 #
 # 1. **$c$.** We search the largest $c$ that succeeds; the paper's text says the minimum.
 # 2. **$|r|$.** Read as $\|r\|_2^2$ in the penalty. What is reported is the paper's $\sqrt{\sum_i r_i^2 / n}$.
-# 3. **The last step.** Unless a row or a column says otherwise, the numbers on this site come from the default
-#    attack, which ends on the boundary. The paper's own method, `loss="cross_entropy", polish=False`, ends
-#    [a little beyond it](exactness.py).
+# 3. **The walk.** Unless a row or a column says otherwise, the numbers on this site come from the default attack, which
+#    looks for the nearest point of the boundary. The paper's own method, `loss="cross_entropy", polish=False`, reaches the
+#    boundary [at a point farther away](exactness.py).
 # 4. **Targets.** The paper does not say how it chose $l$. We draw it at random among the other classes, with a fixed
 #    seed, and report the nearest class too.
 # 5. **Which images.** The paper distorts "the training set". We attack the images that the network gets right: where

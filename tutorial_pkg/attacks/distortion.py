@@ -117,9 +117,9 @@ def minimum_distortion(
             labels; a class out of range; a model that does not return finite [N, K] logits; an unknown option.
 
     Departs from the paper: its "minimum c" is read as the largest c that succeeds, because a larger c gives a
-    smaller r; |r| is squared, which loses no minimum of the penalty with ‖r‖₂ (it is one under another c) and has no
-    kink at r = 0; and the default replaces the penalty by the constraint itself, because the cross-entropy's minimisers
-    end beyond the boundary.
+    smaller r; |r| is squared, which loses no minimum r ≠ 0 of the penalty with ‖r‖₂ (it is one under another c) and has
+    no kink at r = 0; and the default replaces the penalty by the constraint itself, because the cross-entropy's
+    minimisers reach the boundary at a point that is not the nearest.
 
     Example:
         >>> model = torch.nn.Linear(2, 2, bias=False)
