@@ -167,7 +167,8 @@ def score(x: torch.Tensor) -> torch.Tensor:
 
 def two_classes(x: torch.Tensor) -> torch.Tensor:
     """The same as logits: class 1 where the score is positive."""
-    return torch.stack([torch.zeros(len(x)), score(x)], dim=1)
+    scores = score(x)
+    return torch.stack([torch.zeros_like(scores), scores], dim=1)
 
 
 opposite = (score(inputs) <= 0).long()
@@ -184,10 +185,11 @@ print("without a box   ", without_box)
 # image has room for that. To become darker it takes more, because black pixels have no part in it.
 #
 # For a model of the Transformers library it is `lambda x: net(pixel_values=x).logits`; for an ensemble,
-# `lambda x: sum(net(x) for net in nets)`. What is needed is that gradients flow from the scores to the inputs: a
-# model that goes through NumPy, or rounds its input, gives none. A `torch.nn.Module` is put into evaluation mode
-# while the attack lasts, so that dropout and batch norm are fixed, and back afterwards. Its parameters' gradients,
-# its mode and the global random state are left as they were.
+# `lambda x: sum(net(x) for net in nets)`. What is needed is that gradients flow from the scores to the inputs, that
+# a batch may have any size, and that one input's scores do not depend on the others in its batch. A `torch.nn.Module` is
+# put into evaluation mode while the attack lasts, so that dropout and batch norm are fixed, and back afterwards. Networks
+# *inside* a function, as in these two lines, are not seen: call `.eval()` on each first, or the examples found will not
+# hold. A module's mode, its parameters' gradients and the global random state are left as they were.
 #
 # ## If something is wrong
 #
@@ -211,11 +213,12 @@ for name, attempt in mistakes.items():
         print(fill(f"{name}: {error}", 79), end="\n\n")
 
 # %% [markdown]
-# And three things that no program can notice:
+# And three things that are not refused:
 #
 # - **Much success at distortion zero** means that the model was wrong before. Attack the inputs it gets right.
-# - **No success** for most inputs may mean a robust model. More often it means that the gradient is zero: a saturated
-#   softmax *inside* the model (return logits), a step function, an image that was cast to bytes. Look at
+# - **No success** for most inputs may mean a robust model. More often it means that the gradient is there and zero: a
+#   saturated softmax *inside* the model (return logits), or `round` or `sign` on the way. (NumPy, a comparison or a cast
+#   to bytes cut the gradient off, and are refused.) Look at
 #   `torch.autograd.grad` of a logit with respect to the input.
 # - **A large distortion** found by one attack is an upper bound on the smallest, never a proof of robustness. Try the
 #   other three combinations of `loss` and `polish`, and see [what later work

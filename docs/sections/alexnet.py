@@ -216,14 +216,16 @@ image_grid(pictures, cell_inches=0.9)
 #
 # Training enlarges the upper bound of {{ table5_trained.grew }} of {{ table5_trained.num_layers }} layers, most in
 # {{ table5_trained.most_grown }}, {{ table5_trained.most_growth }} times (the last layer, fc3, starts from a tenth of the
-# weights that the rule for the others gives). The product of all, which bounds what these layers can amplify together
-# (normalisation and pooling come on top), goes from {{ table5_trained.product.before }} to
+# weights that the rule for the others gives). The product of all says about how much these layers can amplify
+# together (it is no bound: with zero padding a convolution may exceed its $\lambda_+$, though never its certificate, and
+# normalisation and pooling come on top). It goes from {{ table5_trained.product.before }} to
 # {{ table5_trained.product.after }}; the paper's column has {{ table5_trained.product.paper }}.
 #
 # ## Your own images
 #
 # An `ImageFolder` root, such as Imagenette's, takes the place of Tiny ImageNet; and torchvision's AlexNet, trained on
-# ImageNet, that of ours where it can be downloaded:
+# ImageNet, that of ours where it can be downloaded. (It is Krizhevsky's variant of 2014: other channels, no groups and no
+# response normalisation.)
 #
 # ```python
 # from tutorial_pkg.data import load_image_folder
@@ -234,12 +236,13 @@ image_grid(pictures, cell_inches=0.9)
 # images = load_image_folder("imagenette2-160", size=64)
 # model, training = train_images(ImageRecipe(), images, seed=0, progress=True)
 #
-# # inputs: [N, 3, 224, 224] in [0, 1]
+# # takes images [N, 3, 224, 224] in [0, 1]
 # pretrained = load_pretrained_alexnet()
 # rows = model_frame_bounds(pretrained, torch.zeros(1, 3, 224, 224))
 # ```
 #
-# The experiments take such a folder as their data root: `dataclasses.replace(config, dataset="folder")`.
+# The experiments take such a folder as their data root: `dataclasses.replace(config, dataset="folder")`;
+# for Figure 5 also `far_class`, the name of one of your classes.
 #
 # ## Differences from the paper
 #

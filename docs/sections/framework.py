@@ -28,7 +28,7 @@
 #
 # The paper's main experiments use [MNIST](../references.md#lecun1998): 60,000 handwritten digits to train on and
 # 10,000 to test, 28×28 grey pixels, which we scale to the range from 0 to 1. MNIST has to be downloaded. This page,
-# and the quick profile of every experiment, use the [8×8 digits](../references.md#alpaydin1998) that come with
+# and the quick profile of every experiment on MNIST, use the [8×8 digits](../references.md#alpaydin1998) that come with
 # scikit-learn, resized to the same 28×28 pixels.
 
 # %% tags=["hide-input"] alt="Twenty digits, two of each class, blurred from being enlarged" caption="The bundled digits. Enlarged from 8×8 pixels, they are smoother than MNIST's."
@@ -67,11 +67,11 @@ rank = int(torch.linalg.matrix_rank(pixels, rtol=1e-4))
 print("pixels:", pixels.shape[1], "  rank of the training set:", rank)
 
 # %% [markdown]
-# That is enough to run every line of code on this site in seconds, and to see most effects. It does not give the
+# That is enough to run this page's code in seconds, and to see most effects. It does not give the
 # paper's numbers, for two reasons. The images are blurred copies of 8×8 ones, so that they span far fewer dimensions
 # than they have pixels. And there are so few that even a linear model with little weight decay gets every training
-# image right. Whatever a page's own code prints or draws is about these digits; all other numbers
-# have a line that says what they are about.
+# image right. What the code on this page prints or draws is about these digits; every table and figure that
+# was computed beforehand has a line that says what it is about.
 #
 # For the question of whether adversarial examples depend on the training images, the paper splits MNIST's training set
 # into two halves of 30,000 that share no image.
@@ -154,7 +154,7 @@ for max_iter in (5, 20, 80):
 # %% [markdown]
 # Stopping early is no small matter: on MNIST the test error of this network goes on falling for hundreds of
 # iterations, while the weight decay reshapes the weights of a network that makes hardly any training error. We stop
-# when an iteration lowers the objective by less than one part in $10^{10}$, or where single precision shows no
+# when an iteration lowers the objective by less than $10^{-10}$ (of its value, where that is above 1), or where single precision shows no
 # further descent, or at the recipe's limit, `max_iter`.
 #
 # The autoencoder comes first in AE400-10. With the code $h(x) = \sigma(W_1 x + b_1)$ and the reconstruction
@@ -169,14 +169,14 @@ for max_iter in (5, 20, 80):
 #
 # where $\hat\rho_j$ is how active unit $j$ is on average and the last term draws that towards a small $\rho$: most
 # units are silent most of the time. This $\lambda$ is not Table 1's, which is for the classifier on top; it, $\rho$ and
-# $\beta$ are our choice. Then $W_1$ is frozen and only the classifier on top is trained. The code is
+# $\beta$ are our choice. Then $W_1$ and $b_1$ are frozen and only the classifier on top is trained. The code is
 # [`pretrain_autoencoder`][tutorial_pkg.training.pretrain_autoencoder].
 #
 # ## The weight-decay puzzle
 #
 # "All our examples use quadratic weight decay on the connection weights:
 # $\mathrm{loss}_\mathrm{decay} = \lambda \sum w_i^2 / k$ … where $k$ is the number of units in the layer." Taken as
-# printed, this does not give Table 1. There are three common ways to count,
+# printed, this does not give Table 1. Three ways to count suggest themselves,
 #
 # | `convention` | decay | |
 # | --- | --- | --- |
@@ -244,7 +244,7 @@ for convention in DECAY_CONVENTIONS:
 #    reasons above. Of the five readings in the table it is the one that comes closest to the paper's errors, test errors
 #    included.
 # 2. **Convergence.** The paper gives no criterion. Ours is above; the number of iterations and whether the criterion
-#    was met are in each record. The two sigmoid networks reach the limit on iterations first. We set that limit by
+#    was met are in Table 1's records. The two sigmoid networks reach the limit on iterations first. We set that limit by
 #    the time we had, and had seen their errors at it, test errors included.
 # 3. **Initial weights.** Not given. We use [Glorot and Bengio's](../references.md#glorot2010), in the sigmoid networks
 #    four times as large below a sigmoid, as is usual because its slope at 0 is 1/4. For the linear models it does not matter.

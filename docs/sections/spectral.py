@@ -162,8 +162,10 @@ print(
 # \frac{\max_{\text{grid}} \lVert A \rVert}{\cos^2(\pi d / 2m)} ,
 # $$
 #
-# by a theorem of M. Riesz on trigonometric polynomials. The right side is `bounds.certificate`. So the upper bound
-# survives the change to zero padding; the lower one is not controlled by anything here.
+# by a theorem of M. Riesz on trigonometric polynomials. The right side is `bounds.certificate`, and it holds with
+# zero padding too, on a map of any size. $\lambda_+$ itself need not: on three pixels the taps $(-1, 2, -1)$ have norm 3
+# when the map wraps around, and $2 + \sqrt 2$ when it is padded with zeros. The lower bound of a padded layer is not
+# controlled by anything here.
 
 # %%
 layer = nn.Conv2d(3, 6, 5, padding=2).requires_grad_(False)
@@ -183,8 +185,8 @@ for m in (4, 6, 8, 12):
 #
 # ## Pooling does not always contract
 #
-# The paper says that max pooling is contractive. It is, if the windows do not overlap: each pixel can then be the
-# largest in one window only. AlexNet pools 3×3 windows two pixels apart, and a pixel can be the largest in four:
+# The paper says that max pooling is contractive. It is, if the windows do not overlap: each pixel then belongs to one
+# window only. AlexNet pools 3×3 windows two pixels apart, and a pixel can be the largest in four:
 
 # %%
 pixel = torch.zeros(1, 1, 7, 7)
@@ -195,11 +197,13 @@ for pooling in (nn.MaxPool2d(2), nn.MaxPool2d(3), nn.MaxPool2d(3, stride=2)):
     print(f"windows {size}×{size}, stride {stride}: gain {gain:g}")
 
 # %% [markdown]
-# A search finds nothing worse:
+# No change does worse. The largest value of a window changes by at most the norm of the change inside it; the squares
+# summed over the windows count each pixel as often as there are windows that see it, here at most four times. So the
+# constant is at most $\sqrt 4 = 2$, and the single pixel above reaches it. A search agrees:
 #
 # --8<-- "spectral_checks/gains.md"
 #
-# The constant of AlexNet's pooling is 2, not 1, and there are three such layers. `lipschitz_bound` takes it into account.
+# AlexNet has three such layers. `lipschitz_bound` counts each with 2.
 #
 # ## What the bounds allow, and what an attack finds
 #
@@ -264,12 +268,18 @@ for name, moved in changed.items():
 
 # %% [markdown]
 # Before its sigmoid, the first layer amplifies its worst direction by $\lambda_+$, more than it does the attack's. But
-# the units that this direction moves are saturated on these images, so that little of it passes the sigmoid, however short
-# the step: behind the sigmoid the attack is ahead, at the logits further so, and the worst direction fools the network on
-# no image or hardly any. What matters depends on the image and on *all* layers, which do not share the work: in the table
-# above the attack's gain in N100-100-10 is {{ layer_gains.N100-100-10.hidden2.mean }} before the last layer and
-# {{ layer_gains.N100-100-10.logits.mean }} behind it: a factor of {{ layer_gains.N100-100-10.logits.times_below }} in the last
-# layer alone, where its own bound allows {{ layer_gains.N100-100-10.logits.layer_bound }}.
+# behind the sigmoid the attack is ahead: most units are saturated on these images, and the attack moves more of those that
+# are not. The worst direction still reaches the logits with about half of the attack's gain, far more than noise, and yet
+# fools the network on no image or hardly any. A gain says how much the output changes, not which way.
+#
+# Which layer amplifies differs between networks. In the table above, N100-100-10's first layer makes the attack smaller
+# ({{ layer_gains.N100-100-10.hidden1.mean }}), and its last layer does nearly all: a factor of
+# {{ layer_gains.N100-100-10.logits.times_below }}, where its own bound allows
+# {{ layer_gains.N100-100-10.logits.layer_bound }}. In Conv the convolution amplifies the attack
+# {{ layer_gains.Conv.conv.mean }} times, the hidden layer another {{ layer_gains.Conv.hidden.times_below }}, and the last layer
+# adds nothing. So instability can appear in the first convolutional layer, as the paper says. But noise grows there too,
+# {{ layer_gains.Conv.conv.noise_mean }} times; most of what sets the attack apart comes later
+# ({{ layer_gains.Conv.logits.mean }} against {{ layer_gains.Conv.logits.noise_mean }} at the logits).
 #
 # A large spectral bound of the first layer, {{ table5.conv1.paper_upper }} or less, therefore *allows* small changes to become
 # large, and whoever keeps all the bounds small can prove stability. It does not show that an attack exists, and its size does not say how near one is.
@@ -277,18 +287,19 @@ for name, moved in changed.items():
 # ## Do the unstable directions belong to the architecture?
 #
 # The paper opens §4.3 by blaming the architecture: the unstable directions should be a property of the layers and their
-# sizes, and hardly of the values that training gives to the weights. If so, networks of one architecture and different
+# sizes, and not of the particular values that training gives to the weights. If so, networks of one architecture and different
 # seeds should be unstable in the same directions. We attack the same {{ unstable_directions.num_images }} test images,
-# towards the same classes, on networks that differ in their seed only, and on networks of another architecture.
+# towards the same classes, on networks that differ in their seed only, and on networks of another architecture, which
+# are also trained in another way.
 #
 # --8<-- "unstable_directions/pairs.md"
 #
 # Two seeds of the fully connected network share a cosine of {{ unstable_directions.FC.FC.cosine }}, two seeds of the
 # convolutional one {{ unstable_directions.Conv.Conv.cosine }}, and one of each {{ unstable_directions.FC.Conv.cosine }}. With a
-# perturbation for another image it is {{ unstable_directions.FC.FC.cosine_of_other_images }}. So a good part of a
-# direction is decided by the image, its two classes (the other image's perturbation mostly leads between others, so that
-# we cannot tell image from classes) and what all these networks have learned, some by the architecture, and the rest by the
-# weights themselves.
+# perturbation for another image it is {{ unstable_directions.FC.FC.cosine_of_other_images }}. So part of a direction is common
+# to all these networks: it comes from the image and its two classes (the other image's perturbation mostly leads between
+# others, so that we cannot tell image from classes). Part is common only to networks of one kind, by architecture or by
+# training. The rest depends on the weights themselves, which the paper denies.
 #
 # ## Differences from the paper
 #
@@ -309,8 +320,9 @@ for name, moved in changed.items():
 # [Sedghi, Gupta and Long (2019)](../references.md#sedghi2019) gave the singular values of convolutions without stride by the
 # same Fourier transform and clipped them during training. [Yoshida and Miyato (2017)](../references.md#yoshida2017)
 # tried the regulariser that the published version of this section suggests, a penalty on each layer's largest singular value;
-# [Miyato et al. (2018)](../references.md#miyato2018) divided every layer by it, which steadied the training of
-# generative networks; [Cissé et al. (2017)](../references.md#cisse2017) kept layers close to tight frames,
+# [Miyato et al. (2018)](../references.md#miyato2018) divided every layer of a discriminator by it, which steadied the
+# training of generative networks (for a convolution they take the matrix of its taps, one row an output channel, whose
+# norm can be smaller than the layer's: for $[1, -1]$ it is $\sqrt 2$, and the layer's is 2); [Cissé et al. (2017)](../references.md#cisse2017) kept layers close to tight frames,
 # where $\lambda_- \approx \lambda_+$, and found networks that resisted small perturbations better. All four work with bounds a layer
 # at a time, whose product, as seen above, is loose.
 #
@@ -321,5 +333,6 @@ for name, moved in changed.items():
 # 2. Compute `model_frame_bounds` of a network of your own, with `inputs` so that every layer is read on its own map. Which
 #    layer has the largest ratio of $\lambda_+$ to $\lambda_-$?
 # 3. In the last cell, use the worst direction of the *linearised* network at each image, the top singular vector of
-#    the Jacobian of the logits. How much of the attack's gain does it reach?
-# 4. Train with a penalty on each layer's `upper`. How do the safe radius, the smallest perturbation and the test error change?
+#    the Jacobian of the logits. How much of the attack's gain does it reach, and how many images does it fool?
+# 4. Train with a penalty on each layer's norm. (`upper` carries no gradient: take `torch.linalg.matrix_norm(…, 2)` of a
+#    fully connected layer's weight.) How do the smallest perturbation found and the test error change?

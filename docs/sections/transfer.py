@@ -86,7 +86,7 @@ for row in table.rows:
 # {{ table2.num_pairs }} pairs the examples do more harm than noise of the same norms beyond what chance explains
 # (McNemar's exact test, 5 % over all pairs together). Even the model that an example was made for, and that always falls
 # for it, errs on at most {{ table2.own_noise }} of the images under noise of that norm (95 % limit
-# {{ table2.own_noise_limit }}, the worst of the six): whoever searches at random does not find them.
+# {{ table2.own_noise_limit }}, the worst of the six): a single random draw hardly ever finds one.
 #
 # --8<-- "table2/over-noise.md"
 #
@@ -102,7 +102,8 @@ for row in table.rows:
 # | N100-100-10 | {{ table2.autoencoder_minus.N100-100-10 }} |
 # | N200-200-10 | {{ table2.autoencoder_minus.N200-200-10 }} |
 #
-# A negative number means that the autoencoder is the more resilient. For softmax3 the reading matters: its column of
+# A negative number means that the autoencoder errs less ([T3](../claims.md#t3) gives the verdict). This is about examples
+# made for others. For softmax3 the reading matters: its column of
 # Table 2 also counts its many errors on images that nobody altered.
 #
 # ## How many images did the paper use?
@@ -175,7 +176,8 @@ print(f"5.9 % is 15 of 256: the interval is {low:.1%} to {high:.1%}")
 # ## What decides whether an example carries over?
 #
 # A perturbation that ends exactly on one model's boundary fails on another model as soon as it is a little too short for
-# that one's. So we stretch it: $x + t\, r^f$ with a growing factor $t$.
+# that one's. So we stretch it: $x + t\, r^f$ with a growing factor $t$. Nothing is clipped: the further we stretch, the
+# more pixels leave $[0, 1]$, and the less the right end of the curves is about images.
 #
 # --8<-- "transfer_curve/curves.md"
 #
@@ -216,7 +218,8 @@ for source, target in permutations(names, 2):
 
 # %% [markdown]
 # Over the pairs of the six models, the rank correlation of transfer with the cosine is {{ transfer_curve.cosine.rho }}, with
-# the reach {{ transfer_curve.reach.rho }}.
+# the reach {{ transfer_curve.reach.rho }}. The brackets are 95 % intervals over images; they do not say how the numbers
+# would change with other models, for which six are few.
 #
 # --8<-- "transfer_curve/explained.md"
 #
@@ -261,7 +264,8 @@ plt.show()
 #    {{ tables3_4.across.amplified }} across training sets become {{ tables3_4.across.amplified_clipped }}.
 # 2. **Amplifying may shorten.** {{ tables3_4.shrunk }} of our smallest perturbations are larger than 0.1 to begin with,
 #    which is why our diagonal falls below 100 % in the lower half of Table 4.
-# 3. **Which images.** We alter a random sample, whether the source model had an image right or not. Whether the
+# 3. **Which images.** We alter images whether the source model had them right or not: all of them in Tables 2 and 4 of the
+#    `paper` profile, a random sample elsewhere. Whether the
 #    paper did is not said. It did count images that the *target* had wrong: its softmax3 errs on 21.1 % of the examples for
 #    N100-100-10, about its error on the training set.
 # 4. **Which class.** The paper does not say which class was aimed at. We draw one of the other nine at random, the same
@@ -270,7 +274,8 @@ plt.show()
 #    even at its best $c$, reaches the boundary at a point farther from $x$ ([B5](../claims.md#b5)), and what goes further
 #    carries over more often.
 # 6. **Noise** is not clipped to $[0, 1]$ either. Clipping would make it shorter.
-# 7. **Initial weights.** No two of our models start from the same ones; the paper does not say. M1-restart is ours.
+# 7. **Initial weights.** In Tables 3 and 4 no two of our models start from the same ones; the paper does not say. (In Table
+#    2 the three linear models do, which does not matter: their objective has one minimum.) M1-restart is ours.
 # 8. **Cells that differ.** {{ table2.outside.count }} of the {{ table2.num_pairs }} cells off Table 2's diagonal lie outside
 #    the intervals that 256 images give the paper's numbers, and {{ tables3_4.outside.count }} of the
 #    {{ tables3_4.num_cells }} in Table 4. Of the other models' {{ table2.num_others }} errors on examples for softmax3,
