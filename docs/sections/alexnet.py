@@ -173,8 +173,8 @@ image_grid(pictures, cell_inches=0.9)
 #   (δ = {{ figures3_4.fc2.units-matched.colour_distance }}) and in pixels
 #   (δ = {{ figures3_4.fc2.units-matched.pixel_distance }}).
 #
-# The ledger's verdict on the paper's claim is [U3](../claims.md#u3), by a condition that was written before these records
-# were there. As on digits, equal purity would not show that units mean nothing, and unequal purity would not show
+# The ledger's verdict on the paper's claim is [U3](../claims.md#u3). Its condition was written before the first records;
+# which differences count was made stricter after them, which left the verdict as it was. As on digits, equal purity would not show that units mean nothing, and unequal purity would not show
 # that they do: see [what top images cannot show](units.py#what-top-images-cannot-show).
 #
 # ## Figure 5: adversarial photographs

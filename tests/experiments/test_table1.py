@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.test_records import make_record
 from tutorial_pkg.experiments import Context, figure7, table1
 from tutorial_pkg.experiments.targets import random_other_classes
 from tutorial_pkg.training import train
@@ -71,3 +72,14 @@ def test_figure7_pairs_differ_by_little_and_change_the_class(context):
     change = result.arrays["adversarial"].astype(float) - result.arrays["clean"]
     assert 0 < np.abs(change).mean() < 0.2 * 255
     assert (result.arrays["labels"] != result.arrays["targets"]).all()
+
+
+def test_what_the_penalty_leaves_over_is_of_the_means_by_seed():
+    found = [("a", 1.1, 1.0), ("b", 3.0, 1.0), ("a", 0.5, 0.4)]
+    records = [
+        make_record(
+            config={"name": name}, values={"distortion_penalty_mean": far, "distortion_random_target_mean": near}
+        )
+        for name, far, near in found
+    ]
+    assert table1.penalty_excess(records, "a") == pytest.approx([10, 25])
