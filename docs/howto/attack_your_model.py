@@ -105,8 +105,8 @@ show("labels: the nearest other class", to_any)
 # `loss="cross_entropy", polish=False` is the paper's method, a penalty minimised by L-BFGS with a search over $c$;
 # `polish=True` adds the walk after it, and `loss="margin", polish=False` puts Carlini and Wagner's loss in the place
 # of the cross-entropy. [Minimum distortion](../sections/minimum_distortion.py) explains the penalty, [Is the method
-# exact?](../sections/exactness.py) the walk. Where the boundary is rough, as in some deep networks, a search and a walk may end in different valleys: run both, and keep
-# the shorter of the two.
+# exact?](../sections/exactness.py) the walk. Where the boundary is rough, as in some deep networks, a search and a walk
+# may end in different valleys: run both, and keep the shorter of the two.
 
 # %%
 for loss in ("margin", "cross_entropy"):
@@ -114,10 +114,15 @@ for loss in ("margin", "cross_entropy"):
         show(f"{loss}, polish={polish}", to_class, loss=loss, polish=polish)
 
 # %% [markdown]
-# **`max_iter` and `num_search_steps`** bound the work: steps of a walk, or of L-BFGS for one value of $c$; and how
-# many values of $c$ are tried. An image that has converged stops by itself, so a generous limit costs little. Where a
-# walk has not settled after 30 steps, as on networks with ReLU and max pooling, a search over $c$ gives the image a
-# second start, and the nearer of the two results is kept.
+# **`max_iter`** bounds the steps of a walk (100 by default), or those of L-BFGS for one value of $c$ (15 by default).
+# An image that has converged stops by itself, so a generous limit costs little. **`num_search_steps`** is how many
+# values of $c$ a search tries, 12 by default, and its cost grows in proportion.
+#
+# Where a walk has not settled after 30 steps, as on networks with ReLU and max pooling, a search over $c$ gives the
+# image a second start, and the nearer of the two results is kept. Where nothing has been reached even then, the
+# distance is forgotten: any point of the class is looked for in the box, and a walk starts there. `max_iter` does not
+# bound either, and it is classes with no point in the box that cost most: several hundred evaluations, after which
+# `success` is `False`.
 
 # %%
 for max_iter in (5, 10, 20, 100):
@@ -137,9 +142,10 @@ show("box=(0, 1)", to_class)
 show("box=(-inf, inf)", to_class, box=(-torch.inf, torch.inf))
 
 # %% [markdown]
-# **`batch_size`** is how many images are solved together. Each is a problem of its own, so it changes memory and
-# speed, and the results by rounding only, which can send a walk along a curved boundary another way. The default suits
-# networks of the paper's size; for a deep one on a small GPU, make it smaller.
+# **`batch_size`** is how many problems are solved together: with `targets` one an image, with `labels` up to nine,
+# one for each class tried. It changes memory and speed, and the results by rounding only, which can send a walk along
+# a curved boundary another way. The default suits networks of the paper's size; for a deep one on a small GPU, make
+# it smaller.
 
 # %%
 one_by_one = minimum_distortion(network, inputs, targets=targets, batch_size=1)
@@ -150,8 +156,9 @@ print(f"largest relative difference in distortion: {difference:.0e}")
 
 # %% [markdown]
 # **Devices and precision** have no option: the attack runs where the model and the inputs are, in the inputs'
-# precision. Move both, as in `minimum_distortion(model.cuda(), images.cuda(), labels=labels.cuda())`, or make both
-# `double()`. `progress=True` shows a progress bar.
+# precision, float32 or float64. Move both, as in `minimum_distortion(model.cuda(), images.cuda(),
+# labels=labels.cuda())`, or make both `double()`. Half precision is refused: a distortion of a thousandth is beyond it.
+# `progress=True` shows a progress bar.
 #
 # ## Models of another shape
 #
@@ -185,11 +192,16 @@ print("without a box   ", without_box)
 # image has room for that. To become darker it takes more, because black pixels have no part in it.
 #
 # For a model of the Transformers library it is `lambda x: net(pixel_values=x).logits`; for an ensemble,
-# `lambda x: sum(net(x) for net in nets)`. What is needed is that gradients flow from the scores to the inputs, that
-# a batch may have any size, and that one input's scores do not depend on the others in its batch. A `torch.nn.Module` is
-# put into evaluation mode while the attack lasts, so that dropout and batch norm are fixed, and back afterwards. Networks
-# *inside* a function, as in these two lines, are not seen: call `.eval()` on each first, or the examples found will not
-# hold. A module's mode, its parameters' gradients and the global random state are left as they were.
+# `lambda x: sum(net(x) for net in nets)`. Three things are asked of a model:
+#
+# - gradients flow from its scores to its inputs,
+# - a batch may have any size,
+# - one input's scores do not depend on the others in its batch.
+#
+# A `torch.nn.Module` is put into evaluation mode while the attack lasts, so that dropout and batch norm are fixed, and
+# back afterwards. Networks *inside* a function, as in the two lines above, are not seen: call `.eval()` on each first,
+# or the examples found will not hold. A module's mode, its parameters' gradients and the global random state are left
+# as they were.
 #
 # ## If something is wrong
 #

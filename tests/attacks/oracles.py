@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
+from scipy.optimize import linprog, minimize
 from torch import Tensor, nn
 
 
@@ -29,6 +29,21 @@ def linear_distance(weight: Tensor, bias: Tensor, x: Tensor, target: int) -> tup
     )  # fmt: skip
     r = np.clip(rows.T @ found.x, -x, 1 - x)
     return float(np.sqrt(2 * max(0.0, -found.fun))), float(np.linalg.norm(r))
+
+
+def linear_largest_margin(weight: Tensor, bias: Tensor, target: int) -> float:
+    """The largest margin that any point of the box [0, 1] has in the target's region of a linear classifier."""
+    weight, bias = weight.double().numpy(), bias.double().numpy()
+    others = np.arange(len(bias)) != target
+    rows = weight[target] - weight[others]
+    offsets = bias[target] - bias[others]
+    size = weight.shape[1]
+    # Maximise s, subject to rows·x + offsets ≥ s.
+    found = linprog(
+        np.append(np.zeros(size), -1.0), A_ub=np.hstack([-rows, np.ones((len(rows), 1))]), b_ub=offsets,
+        bounds=[(0, 1)] * size + [(None, None)],
+    )  # fmt: skip
+    return -found.fun
 
 
 def scipy_penalty_minimum(model: nn.Module, x: Tensor, target: int, c: float, start: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tutorial_pkg.attacks import goals, minimum_distortion
+from tutorial_pkg.attacks import minimum_distortion, nearest_class
 from tutorial_pkg.attacks.class_order import by_expected_distance
 from tutorial_pkg.attacks.margins import margins
 
@@ -80,7 +80,7 @@ def test_a_bad_order_costs_passes_and_not_the_nearest_class(monkeypatch):
     labels = model(inputs).argmax(1)
     nearest = plane_distances(model, inputs, labels).argmin(1)
     good = minimum_distortion(model, inputs, labels=labels, box=NOWHERE)
-    monkeypatch.setattr(goals, "by_expected_distance", lambda *args: by_expected_distance(*args).flip(1))
+    monkeypatch.setattr(nearest_class, "by_expected_distance", lambda *args: by_expected_distance(*args).flip(1))
     bad = minimum_distortion(model, inputs, labels=labels, box=NOWHERE)
     assert torch.equal(good.targets, nearest)
     assert torch.equal(bad.targets, nearest)

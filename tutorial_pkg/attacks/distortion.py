@@ -12,8 +12,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from tqdm import tqdm
 
-from tutorial_pkg.attacks.goals import WAVE, Found, Options, already_there, reach_nearest, reach_targets
+from tutorial_pkg.attacks.goals import Found, Options, already_there, reach_targets
 from tutorial_pkg.attacks.margins import Classifier
+from tutorial_pkg.attacks.nearest_class import WAVE, reach_nearest
 from tutorial_pkg.attacks.validation import (
     check_box,
     check_dtype,
@@ -87,6 +88,7 @@ def minimum_distortion(
 
     Where the default's walk does not converge, as on deep networks of ReLU and max pooling, the search of the third
     row gives it a second start (`goals`), and the nearer point is kept. It costs such networks about twice the search.
+    Where nothing has been reached then, any point of the class is looked for in the box, and a walk starts there.
 
     Every image is a problem of its own, with its own c, steps and stopping; its result depends on the others in
     the batch by rounding only. The arguments are left as they are: the model's mode, gradients, `requires_grad`.

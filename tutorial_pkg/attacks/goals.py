@@ -1,4 +1,4 @@
-"""From a batch of inputs and the classes wanted to the nearest points: targeted, and nearest of all classes.
+"""From a batch of inputs and the classes wanted to the nearest points of these classes.
 
 The default walks along the boundary. On a smooth network a walk arrives in about ten steps, and hardly ever needs more
 than thirty. On a network full of kinks (ReLU, max pooling, many layers) it may never arrive: a gradient says little of
@@ -7,6 +7,9 @@ arrived after `PATIENCE` steps, and only those, get a second start: the search o
 line search trusts values and not models of them; with the cross-entropy too where that reaches nothing. Its point is
 pulled back along the ray to the clean image until just inside the boundary. Where the walk's own point is the nearer
 one, the walk was only slow, and goes on.
+
+A class may fill only a corner of the box, too small for any c of the search. Where nothing has been reached, the
+distance is forgotten: what the margins lack is minimised in the box, and a walk starts where they lack nothing.
 """
 
 from __future__ import annotations
@@ -18,18 +21,18 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from tutorial_pkg.attacks.boundary import walk_boundary
-from tutorial_pkg.attacks.class_order import by_expected_distance
-from tutorial_pkg.attacks.margins import TIE_MARGIN, Classifier, margins, succeeds
+from tutorial_pkg.attacks.lbfgs import box_lbfgs
+from tutorial_pkg.attacks.margins import TIE_MARGIN, Classifier, margins, nearest_rivals, shortfall, succeeds
 from tutorial_pkg.attacks.penalty_search import search_penalty
 
 HINGE_TEMPERATURE = 0.02  # of loss="margin", as a share of what the clean image lacks of the target
 MAX_ITER_WALK = 100
 MAX_ITER_TRY = 15
+MAX_ITER_REACH = 300  # of the search for any point of a class
+WANTED = 1e-3  # of what the clean image lacks, the margin that search asks for
 PATIENCE = 30  # steps of a walk, after which a problem that has not arrived gets a second start
 SHORTEST_PULL = 0.75  # of the ray to a point found by the search, which is never that far inside
 NUM_PULLS = 12
-WAVE = 9  # targets of one image tried together in an untargeted attack
-EARLY = 4  # no more are tried once the nearest is in the first quarter of those tried
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def reach_targets(
         return searched
     limit = options.max_iter or MAX_ITER_WALK
     walked, _ = _walk(model, inputs, targets, options.box, limit, searched.points, image)
-    both = _nearer(walked, searched)
+    both = nearer(walked, searched)
     return replace(both, c=torch.where(searched.success, searched.c, walked.c))
 
 
@@ -105,15 +108,18 @@ def _walk_with_second_start(
         return found
     walked, x, goal = found.rows(lost), inputs[lost], targets[lost]
     searched = _search(model, x, goal, options, "margin", MAX_ITER_TRY)
-    best = _pull_back(model, x, _nearer(walked, searched))
+    best = _pull_back(model, x, nearer(walked, searched))
     failed = (~best.success).nonzero()[:, 0]
     if len(failed):
         again = _search(model, x[failed], goal[failed], options, "cross_entropy", MAX_ITER_TRY)
-        best.put(failed, _nearer(_pull_back(model, x[failed], again), best.rows(failed)))
+        best.put(failed, nearer(_pull_back(model, x[failed], again), best.rows(failed)))
+        failed = failed[~best.success[failed]]
+    if len(failed):
+        best.put(failed, nearer(_reach(model, x[failed], goal[failed], options.box), best.rows(failed)))
     slow = (walked.squared_norm < searched.squared_norm).nonzero()[:, 0]
     if len(slow) and limit > PATIENCE:
         rest, _ = _walk(model, x[slow], goal[slow], options.box, limit - PATIENCE, best.points[slow])
-        best.put(slow, _nearer(rest, best.rows(slow)))
+        best.put(slow, nearer(rest, best.rows(slow)))
     found.put(lost, best)
     return found
 
@@ -137,11 +143,7 @@ def _walk(
 
 def _search(model: Classifier, inputs: Tensor, targets: Tensor, options: Options, loss: str, max_iter: int) -> Found:
     """Search over c, with the cross-entropy or the hinge for the loss."""
-    with torch.no_grad():
-        logits = model(inputs)
-        own = logits.gather(1, targets[:, None])[:, 0].abs()
-        # At a tie there is no gap to measure by.
-        gap = torch.maximum(-margins(logits, targets).amin(dim=1), TIE_MARGIN * torch.where(own > 0, own, 1.0))
+    gap = _gap(model, inputs, targets)
     solution = search_penalty(
         model,
         inputs,
@@ -153,6 +155,40 @@ def _search(model: Classifier, inputs: Tensor, targets: Tensor, options: Options
     )
     norm = torch.where(solution.success, (solution.points - inputs).flatten(1).square().sum(1), torch.inf)
     return Found(solution.points, solution.success, targets.clone(), norm, solution.c, solution.num_evals)
+
+
+def _gap(model: Classifier, inputs: Tensor, targets: Tensor) -> Float[Tensor, " n"]:
+    """Return what the inputs lack of their targets; at a tie, where there is no gap to measure by, what a tie takes."""
+    with torch.no_grad():
+        logits = model(inputs)
+    own = logits.gather(1, targets[:, None])[:, 0].abs()
+    return torch.maximum(-margins(logits, targets).amin(dim=1), TIE_MARGIN * torch.where(own > 0, own, 1.0))
+
+
+def _reach(model: Classifier, inputs: Tensor, targets: Tensor, box: tuple[float, float]) -> Found:
+    """Look for a point of the class anywhere in the box, and walk from there to the nearest one."""
+    shape = inputs.shape[1:]
+    num_evals = torch.zeros_like(targets)
+
+    def value_and_grad(x: Tensor, targets: Tensor, wanted: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
+        num_evals[row] += 1
+        value, gradient = shortfall(model, x.flatten(1), shape, targets, wanted)
+        return value, gradient.reshape(x.shape)
+
+    rows = (targets, WANTED * _gap(model, inputs, targets), torch.arange(len(inputs), device=inputs.device))
+    points = box_lbfgs(value_and_grad, inputs, *box, per_problem=rows, max_iter=MAX_ITER_REACH, tolerance=0.0)
+    there = nearest_rivals(model, points.flatten(1), shape, targets, num_rivals=1)
+    success = there.margins.amin(dim=1) > there.tie
+    r, slope = (points - inputs).flatten(1), there.gradients[:, 0]
+    norm = torch.where(success, r.square().sum(1), torch.inf)
+    # As of a point where r is λ·∇m.
+    c = slope.square().sum(1) / (4 * (r * slope).sum(1).clamp(min=0))
+    found = _pull_back(model, inputs, Found(points, success, targets.clone(), norm, c, num_evals))
+    reached = success.nonzero()[:, 0]
+    if len(reached):
+        walked, _ = _walk(model, inputs[reached], targets[reached], box, PATIENCE, found.points[reached])
+        found.put(reached, nearer(walked, found.rows(reached)))
+    return found
 
 
 def _pull_back(model: Classifier, inputs: Tensor, found: Found) -> Found:
@@ -174,44 +210,7 @@ def _pull_back(model: Classifier, inputs: Tensor, found: Found) -> Found:
     return replace(found, points=points, squared_norm=norm, num_evals=found.num_evals + NUM_PULLS)
 
 
-def reach_nearest(model: Classifier, inputs: Tensor, labels: Tensor, logits: Tensor, options: Options) -> Found:
-    """Return the nearest points of any other class, of inputs that are classified as labelled.
-
-    The classes are tried nine at a time, and the nine compete; with ten classes or fewer all are tried. With more,
-    those whose boundary a linear model puts nearest come first, and an image tries further ones while it has no
-    example, or found its nearest one later than in the first quarter of those tried.
-    """
-    over = margins(logits, labels)
-    all_at_once = over.shape[1] - 1 <= WAVE
-    others = (
-        over.argsort(dim=1)[:, :-1] if all_at_once else by_expected_distance(model, inputs, labels, over, options.box)
-    )
-    best: Found | None = None
-    running = torch.arange(len(inputs), device=inputs.device)
-    rank = torch.zeros_like(running)
-    for start in range(0, others.shape[1], WAVE):
-        wave = others[running, start : start + WAVE]
-        num = wave.shape[1]
-        copies = running.repeat_interleave(num)
-        image = torch.arange(len(running), device=inputs.device).repeat_interleave(num)
-        tried = reach_targets(model, inputs[copies], wave.flatten(), options, image)
-        first = torch.where(tried.success, tried.squared_norm, torch.inf).reshape(-1, num).argmin(dim=1)
-        nearest = tried.rows(first + num * torch.arange(len(running), device=inputs.device))
-        nearest.num_evals.copy_(tried.num_evals.reshape(-1, num).sum(dim=1))
-        if best is None:
-            best, rank = nearest, first
-        else:
-            nearer = nearest.squared_norm < best.squared_norm[running]
-            rank[running] = torch.where(nearer, start + first, rank[running])
-            best.put(running, _nearer(nearest, best.rows(running)))
-        running = (~best.success | (EARLY * rank >= start + num)).nonzero()[:, 0]
-        if len(running) == 0:
-            break
-    assert best is not None
-    return best
-
-
-def _nearer(one: Found, other: Found) -> Found:
+def nearer(one: Found, other: Found) -> Found:
     """Return the nearer solution row by row, with the evaluations of both."""
     first = one.squared_norm < other.squared_norm
     picked = {}

@@ -82,6 +82,22 @@ def soft_margin(
     return SoftMargin(soft.detach(), _without_infinities(gradient))
 
 
+def shortfall(
+    model: Classifier,
+    points: Float[Tensor, "n pixels"],
+    shape: torch.Size,
+    targets: Int[Tensor, " n"],
+    wanted: Float[Tensor, " n"],
+) -> tuple[Float[Tensor, " n"], Float[Tensor, "n pixels"]]:
+    """Return Σ_j max(0, 1 − m_j / δ)², which is zero where every margin is at least δ, and its gradient."""
+    with torch.enable_grad():
+        leaf = points.detach().requires_grad_(True)
+        over = margins(model(leaf.reshape(-1, *shape)), targets)
+        lacking = (1 - over / wanted[:, None]).clamp(min=0).square().sum(dim=1)
+        (gradient,) = torch.autograd.grad(lacking.sum(), leaf)
+    return lacking.detach(), _without_infinities(gradient)
+
+
 def nearest_rivals(
     model: Classifier,
     points: Float[Tensor, "n pixels"],
