@@ -229,12 +229,14 @@ def _offer_values(records: Sequence[Record], output: Renderer) -> None:
         groups["same_set" if TRAINED_ON[a] == TRAINED_ON[b] else "other_set"].append((a, b))
     for group, pairs in groups.items():
         for kind in ("", " amplified", " amplified, clipped", " noise"):
-            errors = [mean_rate(records, source + kind, target) for source, target in pairs]
             key = kind.strip().replace(", ", "_") or "minimum"
-            output.value(f"{group}.{key}", percent(float(np.mean(errors)), 1))
+            for reading, of in (("all", ""), ("correct", "_correct")):
+                errors = [mean_rate(records, source + kind, target, reading) for source, target in pairs]
+                output.value(f"{group}{of}.{key}", percent(float(np.mean(errors)), 1))
     output.value("num_cells", str(len(paper.TABLE4) * len(MODELS)))
     output.value("outside.count", str(len(outside_paper(records, list(paper.TABLE4), MODELS, paper.TABLE4))))
-    for row, column in (("M1'", "M1"), ("M1' amplified", "M2"), ("M2 amplified", "M1")):
+    from_p1 = [(a, b) for a in ("M1", "M1'") for b in MODELS if a != b]
+    for row, column in [*from_p1, ("M1' amplified", "M2"), ("M2 amplified", "M1")]:
         key = f"{column}_on_{row}".replace("'", "prime").replace(" ", "_")
         output.value(key, percent(mean_rate(records, row, column), 1))
         output.value(f"{key}.paper", f"{paper.TABLE4[row][MODELS.index(column)]:g} %")

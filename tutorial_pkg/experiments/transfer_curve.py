@@ -67,10 +67,8 @@ def run(config: CellConfig, context: Context) -> Result:
             [[[tables[source].of_correct(row, target).count for row in rows] for target in MODELS] for source in MODELS]
         )
 
-    elsewhere = {name: inputs + (adv - inputs).roll(1, dims=0) for name, adv in adv_inputs.items()}
-    control = [
-        float(perturbation_cosine(inputs, adv_inputs[a], elsewhere[b]).nanmean()) for a, b in permutations(MODELS, 2)
-    ]
+    everyone = torch.zeros_like(attacked.labels)
+    class_and_target = torch.stack((attacked.labels, attacked.targets), dim=1).unique(dim=0, return_inverse=True)[1]
     totals = [len(inputs) - tables[MODELS[0]].clean(name).count for name in MODELS]
     pairs = compare_pairs(inputs, adv_inputs, tables, "adversarial 1", seed=config.seed)
     return Result(
@@ -78,7 +76,8 @@ def run(config: CellConfig, context: Context) -> Result:
             **attacked.values,
             "num_images": len(inputs),
             "num_correct": dict(zip(MODELS, totals, strict=True)),
-            "cosine_of_other_images": float(np.mean(control)),
+            "cosine_of_other_images": cosine_of_other_images(inputs, adv_inputs, everyone),
+            "cosine_of_same_class_and_target": cosine_of_other_images(inputs, adv_inputs, class_and_target),
             "rank_correlation": pairs.rank_correlation,
         },
         arrays={
@@ -89,6 +88,23 @@ def run(config: CellConfig, context: Context) -> Result:
             **{f"{measure}_high": high for measure, high in pairs.high.items()},
         },
     )
+
+
+def cosine_of_other_images(inputs: Tensor, adv_inputs: Mapping[str, Tensor], group: Tensor) -> float:
+    """Return the mean cosine between a model's perturbation for an image and another model's for another image.
+
+    The other image is the next one of the same group; an image that is alone in its group does not count.
+    """
+    partner = torch.arange(len(group), device=group.device)
+    for member in group.unique():
+        rows = (group == member).nonzero()[:, 0]
+        partner[rows] = rows.roll(1)
+    has_partner = partner != torch.arange(len(group), device=group.device)
+    cosines = []
+    for one, other in permutations(adv_inputs.values(), 2):
+        elsewhere = inputs + (other - inputs)[partner]
+        cosines.append(float(perturbation_cosine(inputs, one, elsewhere)[has_partner].nanmean()))
+    return float(np.mean(cosines))
 
 
 def render(records: Sequence[Record], output: Renderer) -> None:
@@ -152,8 +168,9 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         rho = np.mean([f["rho"] for f in found])
         low, high = min(f["low"] for f in found), max(f["high"] for f in found)
         output.value(f"{measure}.rho", f"{rho:.2f} [{low:.2f}, {high:.2f}]".replace("-", "−"))
-    control = float(np.mean([record.values["cosine_of_other_images"] for record in records]))
-    output.value("cosine.other_images", f"{control:.2f}".replace("-", "−"))
+    for control in ("other_images", "same_class_and_target"):
+        cosine = float(np.mean([record.values[f"cosine_of_{control}"] for record in records]))
+        output.value(f"cosine.{control}", f"{cosine:.2f}".replace("-", "−"))
 
 
 def _rates(records: Sequence[Record], kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
