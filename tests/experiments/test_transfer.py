@@ -21,8 +21,7 @@ from tutorial_pkg.experiments.transfer_cells import (
     paper_rate,
     points,
 )
-from tutorial_pkg.experiments.transfer_curve import cosine_of_other_images
-from tutorial_pkg.experiments.transfer_pairs import compare_pairs
+from tutorial_pkg.experiments.transfer_pairs import compare_pairs, cosines_of_other_images
 from tutorial_pkg.figures import Renderer
 from tutorial_pkg.models import LayeredModel
 from tutorial_pkg.records import Record
@@ -140,17 +139,19 @@ def test_the_curve_of_models_that_share_no_pixel_stays_at_zero():
     assert record.values["rank_correlation"]["reach"] == pytest.approx({"rho": 1.0, "low": 1.0, "high": 1.0})
 
 
-def test_the_cosine_with_other_images_compares_within_a_group_and_skips_who_is_alone():
+def test_the_cosine_with_other_images_compares_images_of_one_kind_and_skips_who_is_alone():
     inputs, right, up = torch.zeros(5, 2), torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
-    one, other = torch.stack([right, right, up, up, right]), torch.stack([right, right, up, up, up])
+    first, second = torch.stack([right, right, up, up, right]), torch.stack([right, right, up, up, up])
 
-    def cosine(*group: int) -> float:
-        return cosine_of_other_images(inputs, {"one": one, "other": other}, torch.tensor(group))
+    def cosines(labels: tuple[int, ...], targets: tuple[int, ...]) -> dict[str, float]:
+        return cosines_of_other_images(inputs, first, second, torch.tensor(labels), torch.tensor(targets))
 
-    assert cosine(0, 0, 1, 1, 2) == 1.0  # all of a group move alike, and the last, which does not, is alone
-    assert cosine(0, 1, 0, 1, 2) == 0.0
-    # Each with the image before it: alike are the 2nd and 4th of one model; all but the 3rd of the other.
-    assert cosine(0, 0, 0, 0, 0) == pytest.approx((2 / 5 + 4 / 5) / 2)
+    alike = cosines((0, 0, 1, 1, 2), (3, 3, 3, 3, 3))  # the last image, whose perturbations differ, is alone
+    assert alike["cosine_of_same_class_and_target"] == 1.0
+    # Each with the image before it, of any kind: the second and the fourth go the same way.
+    assert alike["cosine_of_other_images"] == pytest.approx(2 / 5)
+    unlike = cosines((0, 0, 0, 0, 0), (3, 4, 3, 4, 5))
+    assert unlike["cosine_of_same_class_and_target"] == 0.0
 
 
 @pytest.mark.parametrize("experiment", [table2.EXPERIMENT, tables3_4.EXPERIMENT, transfer_curve.EXPERIMENT])

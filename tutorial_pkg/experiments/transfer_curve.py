@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from tutorial_pkg.experiments import table2
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.table2 import MODELS, attack_every_model
-from tutorial_pkg.experiments.transfer_pairs import compare_pairs, hull, off_diagonal
+from tutorial_pkg.experiments.transfer_pairs import compare_pairs, cosines_of_other_images, hull, off_diagonal
 from tutorial_pkg.figures import INK, SERIES, STYLE, Renderer, percent
 from tutorial_pkg.records import Record
-from tutorial_pkg.transfer import Rate, perturbation_cosine, same_norm_noise, transfer_table
+from tutorial_pkg.transfer import Rate, same_norm_noise, transfer_table
 
 FACTORS = (0.5, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0)
 
@@ -67,8 +67,10 @@ def run(config: CellConfig, context: Context) -> Result:
             [[[tables[source].of_correct(row, target).count for row in rows] for target in MODELS] for source in MODELS]
         )
 
-    everyone = torch.zeros_like(attacked.labels)
-    class_and_target = torch.stack((attacked.labels, attacked.targets), dim=1).unique(dim=0, return_inverse=True)[1]
+    controls = [
+        cosines_of_other_images(inputs, adv_inputs[a], adv_inputs[b], attacked.labels, attacked.targets)
+        for a, b in permutations(MODELS, 2)
+    ]
     totals = [len(inputs) - tables[MODELS[0]].clean(name).count for name in MODELS]
     pairs = compare_pairs(inputs, adv_inputs, tables, "adversarial 1", seed=config.seed)
     return Result(
@@ -76,8 +78,7 @@ def run(config: CellConfig, context: Context) -> Result:
             **attacked.values,
             "num_images": len(inputs),
             "num_correct": dict(zip(MODELS, totals, strict=True)),
-            "cosine_of_other_images": cosine_of_other_images(inputs, adv_inputs, everyone),
-            "cosine_of_same_class_and_target": cosine_of_other_images(inputs, adv_inputs, class_and_target),
+            **{control: float(np.mean([found[control] for found in controls])) for control in controls[0]},
             "rank_correlation": pairs.rank_correlation,
         },
         arrays={
@@ -88,23 +89,6 @@ def run(config: CellConfig, context: Context) -> Result:
             **{f"{measure}_high": high for measure, high in pairs.high.items()},
         },
     )
-
-
-def cosine_of_other_images(inputs: Tensor, adv_inputs: Mapping[str, Tensor], group: Tensor) -> float:
-    """Return the mean cosine between a model's perturbation for an image and another model's for another image.
-
-    The other image is the next one of the same group; an image that is alone in its group does not count.
-    """
-    partner = torch.arange(len(group), device=group.device)
-    for member in group.unique():
-        rows = (group == member).nonzero()[:, 0]
-        partner[rows] = rows.roll(1)
-    has_partner = partner != torch.arange(len(group), device=group.device)
-    cosines = []
-    for one, other in permutations(adv_inputs.values(), 2):
-        elsewhere = inputs + (other - inputs)[partner]
-        cosines.append(float(perturbation_cosine(inputs, one, elsewhere)[has_partner].nanmean()))
-    return float(np.mean(cosines))
 
 
 def render(records: Sequence[Record], output: Renderer) -> None:
@@ -169,8 +153,8 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         low, high = min(f["low"] for f in found), max(f["high"] for f in found)
         output.value(f"{measure}.rho", f"{rho:.2f} [{low:.2f}, {high:.2f}]".replace("-", "−"))
     for control in ("other_images", "same_class_and_target"):
-        cosine = float(np.mean([record.values[f"cosine_of_{control}"] for record in records]))
-        output.value(f"cosine.{control}", f"{cosine:.2f}".replace("-", "−"))
+        found = float(np.mean([record.values[f"cosine_of_{control}"] for record in records]))
+        output.value(f"cosine.{control}", f"{found:.2f}".replace("-", "−"))
 
 
 def _rates(records: Sequence[Record], kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

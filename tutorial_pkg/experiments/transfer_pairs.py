@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy.stats import DegenerateDataWarning, bootstrap, spearmanr
 from torch import Tensor
 
@@ -86,6 +87,28 @@ def compare_pairs(
 def off_diagonal(matrix: np.ndarray) -> np.ndarray:
     """Return the entries [source, target, ...] of different models, pair by pair."""
     return matrix[~np.eye(len(matrix), dtype=bool)]
+
+
+def cosines_of_other_images(
+    inputs: Tensor, adv_first: Tensor, adv_second: Tensor, labels: Tensor, targets: Tensor
+) -> dict[str, float]:
+    """Return the mean cosine between one model's perturbation for an image and another's for another image.
+
+    Two controls for what models have in common: the other image is any, or one of the same class led to the same
+    target. An image that is the only one of its kind does not count.
+    """
+    kind = torch.stack((labels, targets), dim=1).unique(dim=0, return_inverse=True)[1]
+    cosines = {}
+    for name, group in (("other_images", torch.zeros_like(kind)), ("same_class_and_target", kind)):
+        partner = torch.arange(len(group), device=group.device)
+        for member in group.unique():
+            rows = (group == member).nonzero()[:, 0]
+            partner[rows] = rows.roll(1)
+        elsewhere = inputs + (adv_second - inputs)[partner]
+        has_partner = partner != torch.arange(len(group), device=group.device)
+        cosine = perturbation_cosine(inputs, adv_first, elsewhere)[has_partner]
+        cosines[f"cosine_of_{name}"] = float(cosine.nanmean())
+    return cosines
 
 
 def hull(lows: Sequence[np.ndarray], highs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,7 @@ from tutorial_pkg.attacks import minimum_distortion
 from tutorial_pkg.experiments.adversarial_training import chosen_recipes
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.targets import random_other_classes
+from tutorial_pkg.experiments.transfer_pairs import cosines_of_other_images
 from tutorial_pkg.figures import Renderer
 from tutorial_pkg.models import LayeredModel
 from tutorial_pkg.records import Record
@@ -28,14 +29,14 @@ class Config:
     Attributes:
         num_images: test images attacked.
         num_networks: of each architecture, with seeds from `seed` on.
-        epochs: of the fully connected networks; see `adversarial_training`.
+        epochs: of the fully connected networks, which are those of `adversarial_training`.
         conv_epochs: of the convolutional ones.
     """
 
     dataset: str = "mnist"
     num_images: int = 300
     num_networks: int = 3
-    epochs: int = 300
+    epochs: int = 60
     conv_epochs: int = 5
     seed: int = 0
 
@@ -76,9 +77,10 @@ def run(config: CellConfig, context: Context) -> Result:
     ] + [("Conv", seed, context.trained(config.convolutional, data, seed, train_sgd)[0]) for seed in seeds]
     inputs = data.test_inputs[: config.num_images].to(context.device)
     labels = data.test_labels[: config.num_images].to(context.device)
-    targets = random_other_classes(labels.cpu(), data.num_classes, torch.Generator().manual_seed(config.seed))
+    generator = torch.Generator().manual_seed(config.seed)
+    targets = random_other_classes(labels.cpu(), data.num_classes, generator).to(context.device)
     adv_inputs = [
-        minimum_distortion(model, inputs, targets=targets.to(context.device), progress=context.progress).adv_inputs
+        minimum_distortion(model, inputs, targets=targets, progress=context.progress).adv_inputs
         for _, _, model in networks
     ]
     generator = torch.Generator().manual_seed(config.seed)
@@ -90,14 +92,13 @@ def run(config: CellConfig, context: Context) -> Result:
     pairs = []
     for i, j in permutations(range(len(networks)), 2):
         cosine = perturbation_cosine(inputs, adv_inputs[i], adv_inputs[j])
-        elsewhere = inputs + (adv_inputs[j] - inputs).roll(1, dims=0)
         share = _gain(networks[j][2], inputs, adv_inputs[i]) / own[j]
         pairs.append(
             {
                 "source": networks[i][0],
                 "target": networks[j][0],
                 "cosine": float(cosine.nanmean()),
-                "cosine_of_other_images": float(perturbation_cosine(inputs, adv_inputs[i], elsewhere).nanmean()),
+                **cosines_of_other_images(inputs, adv_inputs[i], adv_inputs[j], labels, targets),
                 "share_of_own_gain": float(share.nanmean()),
             }
         )
@@ -137,7 +138,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     rows = []
     for source, target in (("FC", "FC"), ("Conv", "Conv"), ("FC", "Conv"), ("Conv", "FC")):
         cells = []
-        for measure in ("cosine", "cosine_of_other_images", "share_of_own_gain"):
+        for measure in ("cosine", "cosine_of_same_class_and_target", "cosine_of_other_images", "share_of_own_gain"):
             found = pair_values(records, source, target, measure)
             text = f"{found.mean():.2f} <small>({found.min():.2f} to {found.max():.2f})</small>".replace("-", "−")
             output.value(f"{source}.{target}.{measure}", f"{found.mean():.2f}".replace("-", "−"))
@@ -147,20 +148,27 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     output.value("num_images", f"{records[0].values['num_images']:,}")
     output.table(
         "pairs",
-        ["made for → measured on", "cosine", "other images' cosine", "share of own gain", "noise's share"],
+        [
+            "made for → measured on",
+            "same image",
+            "same class and target",
+            "any image",
+            "share of own gain",
+            "noise's share",
+        ],
         rows,
         caption="**Whose directions are unstable?** Perturbations of the same images towards the same classes, found "
-        "on one network and laid on another: their cosine with the other's own, that of another image's "
-        "perturbation, and the gain along them as a share of the gain along its own; mean over pairs of networks, "
-        "with the smallest and largest pair.",
+        "on one network and laid on another: their cosine with the other's own perturbation for the same image, for "
+        "another image of the same class led to the same target, and for any other image; and the gain along them as "
+        "a share of the gain along its own. Mean over pairs of networks, with the smallest and largest pair.",
     )
 
 
 CONFIGS = {
-    "quick": Config(dataset="digits", num_images=12, num_networks=2, epochs=30, conv_epochs=1),
+    "quick": Config(dataset="digits", num_images=60, num_networks=2, epochs=30, conv_epochs=1),
     "laptop": Config(),
 }
-CONFIGS["paper"] = replace(CONFIGS["laptop"], num_images=2000, num_networks=5, epochs=400)
+CONFIGS["paper"] = replace(CONFIGS["laptop"], num_images=2000, num_networks=5, epochs=300)
 
 EXPERIMENT = Experiment(
     name="unstable_directions",
