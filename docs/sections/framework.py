@@ -188,7 +188,7 @@ for max_iter in (5, 20, 80):
 # not $W x + b$; they are free; or they decay as the weights do.
 #
 # Convergence makes the test sharp. A linear
-# classifier's objective is convex, so whatever the optimiser and the initial weights, its errors are the same; if
+# classifier's objective is strictly convex, so whatever the optimiser and the initial weights, its errors are the same; if
 # they are not the paper's, the objective was another one. The paper's extreme model, $\lambda = 1$, is the most
 # telling, since there the decay rules:
 
@@ -270,8 +270,8 @@ for convention in DECAY_CONVENTIONS:
 #
 # ## Exercises
 #
-# 1. Train a softmax with `weight_decay=(0.0,)`. Does it converge? (The digits can be separated without error; where
-#    does the minimum lie?)
+# 1. Train a softmax with `weight_decay=(0.0,)`. The digits can be separated without error. What happens to the weights
+#    then, and is there a minimum for training to converge to?
 # 2. Continue the network 100-100-10 to 300 iterations. Does the test error follow the objective?
 # 3. Show that `"sum_over_units"` with $\lambda$ is `"half_sum"` with $2\lambda / k$, and check it with the code.
 # 4. Train on $P_1$ and on $P_2$. On how many test images do the two disagree, and how does that compare with their

@@ -71,7 +71,9 @@ print(f"test error: {100 * error:.1f} %")
 # $$
 #
 # Of the nine classes that $l$ could be we take the one that is nearest, and go 2 % further, so as to end up on its
-# side.
+# side. The paper measures a perturbation of $n$ pixels by its *distortion*, the root mean square of the changes,
+# $\sqrt{\sum_i r_i^2 / n}$: it is 0.1 when every pixel changes by a tenth of the way from black to white, or when a
+# hundredth of them change all the way.
 
 # %%
 weight = model.layers["logits"][-1].weight.detach()
@@ -104,7 +106,7 @@ noise *= (l2_norm(perturbation) / l2_norm(noise))[:, None, None, None]
 distortion = rms_distortion(perturbation).mean()
 aimed = share_wrong(inputs + perturbation)
 random = share_wrong(inputs + noise)
-print(f"mean distortion per pixel:             {distortion:.3f}")
+print(f"mean distortion, with the 2 %:         {distortion:.3f}")
 print(f"misclassified with the perturbation:   {aimed:.1f} %")
 print(f"with random noise of the same length:  {random:.1f} %")
 
@@ -188,5 +190,5 @@ plt.show()
 #
 # 1. In the first cell with a perturbation, multiply it by 0.9 and by −1. What share is misclassified, and why?
 # 2. Raise the weight decay from `1e-3` to `1e-1`. The error goes up; what happens to the distances?
-# 3. Go 20 % beyond the boundary instead of 2 %, and clamp. How many are misclassified now? How far do you have to go until
-#    nearly all are?
+# 3. Clamping brings some images back across the boundary. Go 5, 10 and 20 % beyond it instead of 2 %, and clamp. What share
+#    is misclassified now? Why can some images not be saved by going further?

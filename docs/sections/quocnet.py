@@ -19,11 +19,13 @@
 # $$
 #
 # Here $N_j$ is the square of places that pooling unit $j$ takes together, $\varepsilon$ and $c$ are small positive constants,
-# $g$ is $h$ less its mean over the neighbourhood and all maps $m$, and $\sigma_j$ the root of the mean of $g^2$ there.
+# $g$ is $h$ less its mean over the neighbourhood and all maps $m$, and $\sigma_j$ the root of the mean of $g^2$ there; both
+# means weigh near places more, by a Gaussian.
 # The filters $w_{ml}$ are *untied*: unlike in a convolution, every place has filters of its own. That is why there are a
 # billion of them.
 #
-# They are learned from images alone, by *reconstruction TICA* (topographic independent component analysis). With $W_1$
+# They are learned from images alone, by *reconstruction TICA* (topographic independent component analysis). With $x_i$ for
+# what the stage receives of the $i$-th training image, $W_1$
 # for all filters of a stage, $W_2$ for the weights that write their responses back into the image, $(\cdot)^2$ in the second
 # term for the square of each response by itself, and $H_j$ for the sum of these over $N_j$:
 #
@@ -146,8 +148,8 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 #   {{ quocnet.random-stage1.auc }} to {{ quocnet.trained-stage1.auc }} in the first stage, from
 #   {{ quocnet.random-stage2.auc }} to {{ quocnet.trained-stage2.auc }} in the second and from
 #   {{ quocnet.random-stage3.auc }} to {{ quocnet.trained-stage3.auc }} in the last. That last difference is
-#   {{ quocnet.gain_over_random }}, {{ quocnet.gain_over_random.verdict }}. So the *architecture* beats pixels here; that
-#   learning helps it in the last stage is not shown.
+#   {{ quocnet.gain_over_random }}, {{ quocnet.gain_over_random.verdict }}. So the *architecture* beats pixels here, and
+#   random filters in the last stage are no worse than learned ones.
 # - **What depth adds.** {{ quocnet.best_stage }} has the largest area of the three, {{ quocnet.best_stage.auc }}. Less the
 #   last one's that is {{ quocnet.best_minus_last }}, {{ quocnet.best_minus_last.verdict }}. (Each stage pools, and throws
 #   away what the cost did not ask it to keep.) The paper uses the last one, and so does Figure 6.
@@ -167,8 +169,8 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 # --8<-- "quocnet/stimuli.md"
 #
 # The image that a unit likes best is not among the photographs, and does not look like one; Le et al. saw a face, from a
-# network that had seen ten million images. So an image can excite a unit more than any photograph without looking like
-# one. What follows is the same kind of search, started from a car.
+# network that had seen ten million images. (They looked among the images of one norm, we among those whose pixels are
+# between 0 and 1.) So an image can excite a unit more than any photograph without looking like one. What follows is the same kind of search, started from a car.
 #
 # ## Figure 6: cars that are no longer recognised
 #
@@ -191,7 +193,7 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 #
 # The same code builds Le et al.'s network: 200×200 pixels, receptive fields of 18×18, eight maps, one place next to the
 # other. That is what the first cell has counted. One batch, seen several times by each stage in turn, shows that it runs,
-# that it learns, and what a step costs:
+# that the cost of this batch falls, and what a step costs:
 #
 # --8<-- "quocnet_full_size/steps.md"
 #
@@ -209,8 +211,8 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 # 1. **The size.** The paper's network saw 200×200 pixels and had about a billion weights; ours has
 #    {{ quocnet.num_weights }} and sees 64×64. In so small an image there is room for few places. We have more maps instead of
 #    eight, smaller receptive fields, and strides.
-# 2. **The data.** Ten million frames of videos there, {{ quocnet.num_train }} photographs here. Five of their 100 classes
-#    are cars, so there are more of these than in videos.
+# 2. **The data.** Ten million frames of videos there, {{ quocnet.num_train }} photographs here, of which one in twenty shows a
+#    car.
 # 3. **Stage by stage.** Le et al. train all stages together, on the sum of their costs, with asynchronous gradient descent on
 #    a thousand machines; we train one stage after the other, with Adam.
 # 4. **Little training.** {{ quocnet.steps }} steps of {{ quocnet.batch_size }} images for each stage, on one core; a thousand
@@ -234,8 +236,8 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 # much of such a network's worth is its architecture: random filters with pooling do well, and many simple features in one
 # layer did better than the deep networks of the time. Supervised training overtook this kind of learning within the year, with
 # [AlexNet](../references.md#krizhevsky2012), and learning without labels came back with other objectives, which compare
-# images instead of reconstructing them ([Chen et al., 2020](../references.md#chen2020)). Learning without labels *beside* the
-# labels makes a classifier harder to fool ([Hendrycks et al., 2019](../references.md#hendrycks2019)).
+# images instead of reconstructing them ([Chen et al., 2020](../references.md#chen2020)). A task without labels *beside* the
+# labels makes adversarial training more effective ([Hendrycks et al., 2019](../references.md#hendrycks2019)).
 #
 # ## Exercises
 #

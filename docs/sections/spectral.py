@@ -14,10 +14,12 @@
 # \lambda_-(W)\, \lVert x \rVert \;\leq\; \lVert W x \rVert \;\leq\; \lambda_+(W)\, \lVert x \rVert ,
 # $$
 #
-# its smallest and largest singular values. A convolution of AlexNet is a matrix with up to 300,000 rows, but it does the
-# same everywhere. On a map that wraps around at its edges, the Fourier transform therefore takes it apart into
-# one small matrix $A(\omega)$ a frequency. With a stride $\Delta$ every $\Delta$-th pixel meets the same taps, so each
-# input channel counts as $\Delta^2$ channels, one for each offset $r$:
+# its smallest and largest singular values. A convolution of AlexNet is a matrix with hundreds of thousands of rows, but it
+# does the same everywhere. On a map that wraps around at its edges, the Fourier transform therefore takes it apart into
+# one small matrix $A(\omega)$ a frequency $\omega$, which has two components, one an axis of the image. It has a row for each
+# output channel $f$ and a column for each input channel $c$. With a stride $\Delta$ every $\Delta$-th pixel meets the same
+# taps, so each input channel counts as $\Delta^2$ channels, one for each offset $r$; $t$ then counts the taps $w_{f,c}$ in
+# steps of the stride:
 #
 # $$
 # A(\omega)_{f,(c,r)} = \sum_t w_{f,c}[\Delta t + r]\, e^{-i \omega \cdot t},
@@ -37,7 +39,8 @@
 #
 # ## The printed formula, and the matrix itself
 #
-# The paper takes the columns of $A(\omega)$ from $\hat w(\omega + l\pi\Delta^{-1})$. Two things are wrong with it when
+# The paper takes the columns of $A(\omega)$ from $\hat w(\omega + l\pi\Delta^{-1})$, where $\hat w$ is the Fourier transform
+# of the taps and each component of $l$ runs from 0 to $\Delta - 1$. Two things are wrong with it when
 # $\Delta > 1$. The frequencies that a stride mixes up are $2\pi/\Delta$ apart, not $\pi/\Delta$; and a factor
 # $1/\sqrt\Delta$ an axis, $1/\Delta$ in all, is missing. The smallest example is a difference of neighbours, taken at
 # every other pixel: no pixel is used twice, so that its norm is $\sqrt 2$. We write the operator out as a matrix to be
@@ -98,8 +101,9 @@ print(f"the paper's {paper_upper:g} / this: {paper_upper / ratio:.1f}")
 # at most {{ table5.conv1.paper_upper_at_most }}. For all frequencies that a stride of 4 mixes lie in four of the printed
 # sets, which start at $\omega$ and half a turn away in either component or in both. The largest singular value of four
 # sets side by side is at most $\sqrt 4$ times that of one, and the missing factor is $1/4$: together a half. If the ratio
-# is that of random weights, the norm is as small as the last line above. Either way conv1 is not the layer with the largest
-# bound: conv5 has {{ table5.conv5.paper_upper }}.
+# is that of random weights, the norm is as small as the last line above. In both cases conv1 is not the layer with the
+# largest bound, since conv5 has {{ table5.conv5.paper_upper }}. If the paper computed something else than it printed, and
+# that was right, conv1 is.
 #
 # ## Table 5
 #
@@ -111,14 +115,16 @@ print(f"the paper's {paper_upper:g} / this: {paper_upper / ratio:.1f}")
 # conv2, conv4 and conv5 consist of two separate halves (*groups*). One half of conv4 maps 192 channels to 192, so that it
 # is square; one of conv5 maps 192 to 128, and must send some inputs to zero.
 #
-# The ratio $\lambda_+ / \lambda_-$ is the part that does not depend on the scale of the weights. The square layers conv4 and
-# fc2 stand out in both columns. In every layer the ratio is larger in the paper's, so that training seems to stretch
-# what starts out rather even. Three things about the lower bound cannot be read off the paper's table, and each of them
-# decides its value.
+# The ratio $\lambda_+ / \lambda_-$ is the part that does not depend on the scale of the weights. It is larger in the paper's
+# column for every layer, so that training seems to stretch what starts out rather even. The square layers conv4 and
+# fc2, which stand out in both columns, say little about that: how small their lower bound is depends on chance, as we are
+# about to see. Three things about the lower bound cannot be read off the paper's table, and each of them decides its
+# value.
 #
 # **It must be read thin.** fc1 maps 9216 numbers to 4096. It must send some inputs to zero, and its lower bound in the
-# strict sense is {{ table5.fc1.strict_lower }}; the paper prints 0.09. So the paper's must be the smallest of the
-# $\min(\text{rows}, \text{columns})$ singular values, for which our random weights give {{ table5.fc1.lower }}.
+# strict sense is {{ table5.fc1.strict_lower }}; the paper prints {{ table5.fc1.paper_lower }}. So the paper's must be the
+# smallest of the $\min(\text{rows}, \text{columns})$ singular values, those of the *thin* singular value decomposition, for
+# which our random weights give {{ table5.fc1.lower }}.
 #
 # **Of a square layer it is a property of the grid.** Where $A(\omega)$ is square, it is singular where
 # $\det A(\omega) = 0$. That is two real equations in the two components of $\omega$, and it usually has
@@ -145,7 +151,9 @@ print(
 )
 
 # %% [markdown]
-# The paper's $5 \cdot 10^{-5}$ for conv4 is such a number, and so is our {{ table5.conv4.lower }}. fc2 is square too,
+# (The search is a local one, from the grid's smallest points. It can only miss a smaller value, never invent one.)
+#
+# The paper's {{ table5.conv4.paper_lower }} for conv4 is such a number, and so is our {{ table5.conv4.lower }}. fc2 is square too,
 # but it has no frequencies: its small lower bound is what square random $n \times n$ matrices have, of the order of
 # $1/n$ of the upper one.
 #
@@ -223,7 +231,7 @@ for pooling in (nn.MaxPool2d(2), nn.MaxPool2d(3), nn.MaxPool2d(3, stride=2)):
 # {{ layer_gains.Conv.logits.times_loose }} times. The smallest perturbation that does change the class is, at the median,
 # {{ layer_gains.N100-100-10.times_safe_radius_median }} and {{ layer_gains.Conv.times_safe_radius_median }} times the
 # length that is proven to be safe. For the linear model, where only one layer has to be amplified, it is
-# {{ layer_gains.softmax1.times_safe_radius_median }} times. So the bound is right in direction and loose in size: the
+# {{ layer_gains.softmax1.times_safe_radius_median }} times. So the bound is true and far from tight: the
 # attack finds gains well above those of noise ({{ layer_gains.N100-100-10.logits.mean }} on average against
 # {{ layer_gains.N100-100-10.logits.noise_mean }}), but well below what the layers' worst cases multiply to.
 #
@@ -282,7 +290,8 @@ for name, moved in changed.items():
 # ({{ layer_gains.Conv.logits.mean }} against {{ layer_gains.Conv.logits.noise_mean }} at the logits).
 #
 # A large spectral bound of the first layer, {{ table5.conv1.paper_upper }} or less, therefore *allows* small changes to become
-# large, and whoever keeps all the bounds small can prove stability. It does not show that an attack exists, and its size does not say how near one is.
+# large, and whoever keeps all the bounds small can prove stability. It does not show that an attack exists, and its size
+# does not say how near one is.
 #
 # ## Do the unstable directions belong to the architecture?
 #
@@ -312,8 +321,8 @@ for name, moved in changed.items():
 # 4. **The grid.** The paper does not state any. We take the size of each layer's output map, for conv1 56×56, which 224
 #    pixels that wrap around give (55×55 in the network).
 # 5. **Pooling** is given the constant that it has with overlapping windows.
-# 6. **The lower bound** is thin, with the strict one beside it, and the infimum over continuous frequencies where a profile
-#    affords the search.
+# 6. **The lower bound** is thin, with the strict one beside it, and the smallest over continuous frequencies that a local
+#    search finds.
 #
 # ## What later work found
 #

@@ -83,6 +83,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
                 row["certificate"] if grid else "–",
             ]
         )
+        output.value(f"{layer.name}.paper_lower", _number(paper_lower))
         output.value(f"{layer.name}.paper_upper", _number(paper_upper))
         if layer.stride > 1:
             # The frequencies that the stride mixes lie in four of the printed sets, and the factor 1/Δ is missing.
@@ -106,9 +107,9 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         rows,
         caption="**Table 5.** Lower and upper frame bounds. The paper's are of a trained network, ours of AlexNet's "
         "shapes with Gaussian weights of standard deviation 0.01, so only their ratios can be compared. *λ₋* is the "
-        "smallest of the min(rows, columns) singular values, on the grid; *inf over ω*, the same over all frequencies; "
-        "*strict λ₋*, the smallest ‖Wx‖ / ‖x‖, 0 where outputs are fewer than inputs. *Certificate*: what λ₊ cannot "
-        "exceed on a map of any size.",
+        "smallest of the min(rows, columns) singular values, on the grid; *inf over ω*, the smallest that a local "
+        "search over all frequencies finds; *strict λ₋*, the smallest ‖Wx‖ / ‖x‖, 0 where outputs are fewer than "
+        "inputs. *Certificate*: what λ₊ cannot exceed on a map of any size.",
     )
 
 
