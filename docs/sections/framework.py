@@ -187,9 +187,9 @@ for max_iter in (5, 20, 80):
 # and three ways to treat the biases, about which the paper is silent: there are none, so that a layer is $W x$ and
 # not $W x + b$; they are free; or they decay as the weights do.
 #
-# Convergence makes the test sharp. A linear
-# classifier's objective is strictly convex, so whatever the optimiser and the initial weights, its errors are the same; if
-# they are not the paper's, the objective was another one. The paper's extreme model, $\lambda = 1$, is the most
+# Convergence makes the test sharp. With weight decay a linear classifier's objective is convex and has one minimum (but for
+# a shift of all biases together, which changes no answer). So its errors are the same whatever the optimiser and the initial
+# weights; if they are not the paper's, the objective was another one. The paper's extreme model, $\lambda = 1$, is the most
 # telling, since there the decay rules:
 
 # %%
