@@ -98,7 +98,7 @@ def record_path(root: Path, profile: str, experiment: str, cell: str) -> Path:
 
 
 def write_record(root: Path, record: Record) -> Path:
-    """Write a record and its arrays so that a crash leaves the old one or the new one, never a part.
+    """Write a record and its arrays: both are whole on the disk before either takes the place of the old one.
 
     Raises:
         OSError: the disk is full or read-only; nothing of the old record is lost.
@@ -107,14 +107,16 @@ def write_record(root: Path, record: Record) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {name: value for name, value in vars(record).items() if name != "arrays"}
     content["key"] = record.key
+    files = {}
     if record.arrays:
         buffer = BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **record.arrays)
         content["arrays_sha256"] = hashlib.sha256(buffer.getvalue()).hexdigest()
-        write_atomically(path.with_suffix(".npz"), buffer.getvalue())
-    # The arrays go first: a JSON file never speaks of arrays that are not there yet.
+        # The arrays go first: a JSON file never speaks of arrays that are not there yet.
+        files[path.with_suffix(".npz")] = buffer.getvalue()
     text = json.dumps(_encode_floats(to_plain(content)), indent=1, sort_keys=True, allow_nan=False)
-    write_atomically(path, (text + "\n").encode())
+    files[path] = (text + "\n").encode()
+    _replace_all(files)
     return path
 
 
@@ -221,16 +223,25 @@ def write_confirmations(root: Path, confirmations: Sequence[Confirmation]) -> No
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file's content by way of a temporary file, fsync and rename."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    _replace_all({path: content})
+
+
+def _replace_all(contents: Mapping[Path, bytes]) -> None:
+    """Replace several files' contents, none before all of them are on the disk."""
+    temporaries: dict[Path, str] = {}
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp's 0600 would make records unreadable for others
-        os.replace(temporary, path)
+        for path, content in contents.items():
+            handle, temporaries[path] = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporaries[path], 0o644)  # mkstemp's 0600 would make records unreadable for others
+        for path, temporary in temporaries.items():
+            os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        for temporary in temporaries.values():
+            Path(temporary).unlink(missing_ok=True)
         raise
 
 
