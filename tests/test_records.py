@@ -185,7 +185,7 @@ def test_arrays_must_be_the_ones_written(tmp_path):
         read_record(path)
 
 
-@pytest.mark.parametrize(("step", "call"), [("fsync", 1), ("fsync", 2), ("replace", 1)])
+@pytest.mark.parametrize(("step", "call"), [("fsync", 1), ("fsync", 2), ("replace", 1), ("replace", 3)])
 def test_a_failed_write_leaves_the_old_record(tmp_path, monkeypatch, step, call):
     """A full disk shows up in fsync, of the arrays or of the numbers: the old record must survive, both parts of it."""
     path = write_record(tmp_path, make_record())

@@ -105,18 +105,27 @@ def write_record(root: Path, record: Record) -> Path:
     """
     path = record_path(root, record.profile, record.experiment, record.cell)
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {name: value for name, value in vars(record).items() if name != "arrays"}
-    content["key"] = record.key
+    numbers = {name: value for name, value in vars(record).items() if name != "arrays"}
+    numbers["key"] = record.key
     files = {}
     if record.arrays:
         buffer = BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **record.arrays)
-        content["arrays_sha256"] = hashlib.sha256(buffer.getvalue()).hexdigest()
+        numbers["arrays_sha256"] = hashlib.sha256(buffer.getvalue()).hexdigest()
         # The arrays go first: a JSON file never speaks of arrays that are not there yet.
         files[path.with_suffix(".npz")] = buffer.getvalue()
-    text = json.dumps(_encode_floats(to_plain(content)), indent=1, sort_keys=True, allow_nan=False)
+    text = json.dumps(_encode_floats(to_plain(numbers)), indent=1, sort_keys=True, allow_nan=False)
     files[path] = (text + "\n").encode()
-    _replace_all(files)
+    new = {file: file.with_name(f".{file.name}.new") for file in files}
+    try:
+        for file, content in files.items():
+            write_atomically(new[file], content)
+        for file in files:
+            os.replace(new[file], file)
+    except BaseException:
+        for file in new.values():
+            file.unlink(missing_ok=True)
+        raise
     return path
 
 
@@ -223,25 +232,16 @@ def write_confirmations(root: Path, confirmations: Sequence[Confirmation]) -> No
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file's content by way of a temporary file, fsync and rename."""
-    _replace_all({path: content})
-
-
-def _replace_all(contents: Mapping[Path, bytes]) -> None:
-    """Replace several files' contents, none before all of them are on the disk."""
-    temporaries: dict[Path, str] = {}
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        for path, content in contents.items():
-            handle, temporaries[path] = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporaries[path], 0o644)  # mkstemp's 0600 would make records unreadable for others
-        for path, temporary in temporaries.items():
-            os.replace(temporary, path)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp's 0600 would make records unreadable for others
+        os.replace(temporary, path)
     except BaseException:
-        for temporary in temporaries.values():
-            Path(temporary).unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise
 
 
