@@ -145,11 +145,13 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 #   {{ quocnet.majority }}; the balanced accuracy, {{ quocnet.last.balanced_accuracy }}, is the fairer number.
 # - **What learning adds.** Random filters in the same stages go most of the way, as
 #   [Saxe et al. (2011)](../references.md#saxe2011) found. From random to learned filters the area changes from
-#   {{ quocnet.random-stage1.auc }} to {{ quocnet.trained-stage1.auc }} in the first stage, from
-#   {{ quocnet.random-stage2.auc }} to {{ quocnet.trained-stage2.auc }} in the second and from
-#   {{ quocnet.random-stage3.auc }} to {{ quocnet.trained-stage3.auc }} in the last. That last difference is
-#   {{ quocnet.gain_over_random }}, {{ quocnet.gain_over_random.verdict }}. So the *architecture* beats pixels here, and
-#   random filters in the last stage are no worse than learned ones.
+#   {{ quocnet.random-stage1.auc }} to {{ quocnet.trained-stage1.auc }} in the first stage
+#   ({{ quocnet.trained-stage1.gain }}, {{ quocnet.trained-stage1.gain.verdict }}), from
+#   {{ quocnet.random-stage2.auc }} to {{ quocnet.trained-stage2.auc }} in the second
+#   ({{ quocnet.trained-stage2.gain }}, {{ quocnet.trained-stage2.gain.verdict }}) and from
+#   {{ quocnet.random-stage3.auc }} to {{ quocnet.trained-stage3.auc }} in the last
+#   ({{ quocnet.trained-stage3.gain }}, {{ quocnet.trained-stage3.gain.verdict }}). So the *architecture* beats pixels here,
+#   and random filters in the last stage are no worse than learned ones.
 # - **What depth adds.** {{ quocnet.best_stage }} has the largest area of the three, {{ quocnet.best_stage.auc }}. Less the
 #   last one's that is {{ quocnet.best_minus_last }}, {{ quocnet.best_minus_last.verdict }}. (Each stage pools, and throws
 #   away what the cost did not ask it to keep.) The paper uses the last one, and so does Figure 6.
@@ -158,8 +160,8 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 #   {{ quocnet.tied_minus_untied }}, {{ quocnet.tied_minus_untied.verdict }}. ($W_2$ can undo whatever $W_1$ does, and
 #   features may then be loud where images vary least.)
 #
-# The last two intervals are the widest there can be: no scores of these rows were kept, and so the half-widths of what
-# each has over random filters are added up. And no interval says how much another seed would change.
+# All intervals are DeLong's, for the choice of images. None says how much another seed would change; and the best of three
+# stages was chosen on the images on which it is measured.
 #
 # ## What units like
 #

@@ -104,10 +104,8 @@ def run(config: CellConfig, context: Context) -> Result:
         for stage in features:
             assess(f"{kind}-{stage}", features[stage], val_features[stage])
     best_pixels = max((name for name in found if name.startswith("pixels")), key=lambda n: found[n]["auc"]["value"])
-    random_last = f"random-{stage}"
     for name, row in found.items():
         row["auc_minus_pixels"] = asdict(auc_difference(scores[name], scores[best_pixels], val_labels.numpy()))
-        row["auc_minus_random"] = asdict(auc_difference(scores[name], scores[random_last], val_labels.numpy()))
     # The last features computed are those of the trained network.
     units = _units(features[stage], labels[rows], val_features[stage], val_labels, config)
     stimuli, arrays = _stimuli(model, stage, units, val_features[stage], images, context, config)
@@ -130,7 +128,7 @@ def run(config: CellConfig, context: Context) -> Result:
         arrays={
             **arrays,
             "filters": _filters(model, random_model),
-            "scores": np.stack([scores[f"trained-{stage}"], scores[best_pixels]]),
+            "scores": np.stack(list(scores.values())),  # a row a representation
             "is_positive": val_labels.to(torch.uint8).numpy(),
         },
     )

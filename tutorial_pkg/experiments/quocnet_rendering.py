@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import matplotlib
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from tutorial_pkg.figures import SERIES, STYLE, Renderer, image_grid, percent
 from tutorial_pkg.models import QUOCNETS
 from tutorial_pkg.records import Record
+from tutorial_pkg.roc import auc_difference
 
 MAGNIFICATIONS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 NAMES = {
@@ -27,7 +29,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     record = records[0]
     values = record.values
     found = values["representations"]
-    _offer_values(values, output)
+    _offer_values(record, output)
     recipe = record.config["recipe"]
     output.value("sparsity_weight", f"{recipe['sparsity_weight']:g}")
     output.value("steps", f"{recipe['steps']:,}")
@@ -114,6 +116,11 @@ def training_figure(training: dict[str, Any]) -> Figure:
     return figure
 
 
+def scores_by_name(record: Record) -> dict[str, np.ndarray]:
+    """Return every representation's scores of the validation images."""
+    return dict(zip(record.values["representations"], record.arrays["scores"], strict=True))
+
+
 def roc_figure(record: Record) -> Figure:
     """Draw the ROC curves of the last stage and of the best pixels."""
     positive = record.arrays["is_positive"] == 1
@@ -121,7 +128,8 @@ def roc_figure(record: Record) -> Figure:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(3.9, 3.6))
         axis = figure.subplots()
-        for i, (name, scores) in enumerate(zip(names, record.arrays["scores"], strict=True)):
+        for i, name in enumerate(names):
+            scores = scores_by_name(record)[name]
             order = np.argsort(-scores, kind="stable")
             found = np.concatenate(([0], np.cumsum(positive[order]) / positive.sum()))
             alarms = np.concatenate(([0], np.cumsum(~positive[order]) / (~positive).sum()))
@@ -238,7 +246,8 @@ def distortions_figure(record: Record) -> Figure:
     return figure
 
 
-def _offer_values(values: Mapping[str, Any], output: Renderer) -> None:
+def _offer_values(record: Record, output: Renderer) -> None:
+    values = record.values
     found = values["representations"]
     for name, row in found.items():
         output.value(f"{name}.auc", f"{row['auc']['value']:.3f}")
@@ -253,16 +262,21 @@ def _offer_values(values: Mapping[str, Any], output: Renderer) -> None:
             output.value(f"{short}.{key}", percent(row[key], 1))
         output.value(f"{short}.auc", f"{row['auc']['value']:.3f}")
         output.value(f"{short}.num_features", f"{row['num_features']:,}")
-    for other in ("pixels", "random"):
-        _offer_gap(f"gain_over_{other}", found[values["last"]][f"auc_minus_{other}"], output)
+    _offer_gap("gain_over_pixels", found[values["last"]]["auc_minus_pixels"], output)
     stages = {name: row["auc"]["value"] for name, row in found.items() if name.startswith("trained")}
     best_stage = max(stages, key=stages.__getitem__)
     output.value("best_stage", best_stage.removeprefix("trained-").replace("stage", "Stage "))
     output.value("best_stage.auc", f"{stages[best_stage]:.3f}")
-    last = found[values["last"]]
-    _offer_gap("best_minus_last", widest_difference(found[best_stage], last), output)
-    untied = found[values["last"].replace("trained", "untied")]
-    _offer_gap("tied_minus_untied", widest_difference(last, untied), output)
+    scores = scores_by_name(record)
+    untied = values["last"].replace("trained", "untied")
+    learned = ((f"{name}.gain", name, name.replace("trained", "random")) for name in stages)
+    for key, one, other in (
+        *learned,
+        ("best_minus_last", best_stage, values["last"]),
+        ("tied_minus_untied", values["last"], untied),
+    ):
+        gap = auc_difference(scores[one], scores[other], record.arrays["is_positive"])
+        _offer_gap(key, asdict(gap), output)
     for key in ("num_weights", "num_train", "num_train_positive", "num_fitted", "num_val", "num_val_positive"):
         output.value(key, f"{values[key]:,}")
     output.value("num_fitted_negative", f"{values['num_fitted'] - values['num_train_positive']:,}")
@@ -274,18 +288,6 @@ def _offer_values(values: Mapping[str, Any], output: Renderer) -> None:
         output.value(f"lost.{i}", percent(curve[-1], 1) if curve else "–")
     best_units = [unit["auc"]["value"] for unit in values["units"] if unit["kind"] == "best"]
     output.value("best_unit.auc", f"{best_units[0]:.3f}")
-
-
-def widest_difference(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, float]:
-    """Return the first area minus the second with the widest 95 % interval that it can have.
-
-    The record has no scores of these rows, but DeLong's interval of what each has over random filters; the standard
-    error of a difference is at most the sum of the two.
-    """
-    value = first["auc"]["value"] - second["auc"]["value"]
-    gaps = (first["auc_minus_random"], second["auc_minus_random"])
-    half = sum(gap["high"] - gap["low"] for gap in gaps) / 2
-    return {"value": value, "low": value - half, "high": value + half}
 
 
 def _offer_gap(key: str, gap: Mapping[str, float], output: Renderer) -> None:

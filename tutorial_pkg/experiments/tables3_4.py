@@ -15,6 +15,7 @@ from tutorial_pkg.data import split_halves
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.targets import random_other_classes
 from tutorial_pkg.experiments.transfer_cells import (
+    READINGS,
     cells_figure,
     mean_rate,
     mean_with_interval,
@@ -230,9 +231,9 @@ def _offer_values(records: Sequence[Record], output: Renderer) -> None:
     for group, pairs in groups.items():
         for kind in ("", " amplified", " amplified, clipped", " noise"):
             key = kind.strip().replace(", ", "_") or "minimum"
-            for reading, of in (("all", ""), ("correct", "_correct")):
+            for reading in READINGS:
                 errors = [mean_rate(records, source + kind, target, reading) for source, target in pairs]
-                output.value(f"{group}{of}.{key}", percent(float(np.mean(errors)), 1))
+                output.value(f"{group}.{key}.{reading}", percent(float(np.mean(errors)), 1))
     output.value("num_cells", str(len(paper.TABLE4) * len(MODELS)))
     output.value("outside.count", str(len(outside_paper(records, list(paper.TABLE4), MODELS, paper.TABLE4))))
     from_p1 = [(a, b) for a in ("M1", "M1'") for b in MODELS if a != b]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import matplotlib
 import numpy as np
@@ -15,6 +15,8 @@ from tutorial_pkg.records import Record
 from tutorial_pkg.transfer import Rate, TransferTable
 
 Reading = Literal["all", "correct"]
+READINGS: tuple[Reading, ...] = get_args(Reading)
+"""Over all images, or over those that the model had right before they were distorted."""
 
 PAPER_NUM_IMAGES = 256
 """Images behind the paper's percentages, inferred: nearly all are multiples of 1/256 (see the page Transfer)."""

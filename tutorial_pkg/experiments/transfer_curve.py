@@ -153,8 +153,8 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         low, high = min(f["low"] for f in found), max(f["high"] for f in found)
         output.value(f"{measure}.rho", f"{rho:.2f} [{low:.2f}, {high:.2f}]".replace("-", "−"))
     for control in ("other_images", "same_class_and_target"):
-        found = float(np.mean([record.values[f"cosine_of_{control}"] for record in records]))
-        output.value(f"cosine.{control}", f"{found:.2f}".replace("-", "−"))
+        cosine = float(np.mean([record.values[f"cosine_of_{control}"] for record in records]))
+        output.value(f"cosine.{control}", f"{cosine:.2f}".replace("-", "−"))
 
 
 def _rates(records: Sequence[Record], kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
