@@ -304,11 +304,15 @@ for name, moved in changed.items():
 # --8<-- "unstable_directions/pairs.md"
 #
 # Two seeds of the fully connected network share a cosine of {{ unstable_directions.FC.FC.cosine }}, two seeds of the
-# convolutional one {{ unstable_directions.Conv.Conv.cosine }}, and one of each {{ unstable_directions.FC.Conv.cosine }}. With a
-# perturbation for another image it is {{ unstable_directions.FC.FC.cosine_of_other_images }}. So part of a direction is common
-# to all these networks: it comes from the image and its two classes (the other image's perturbation mostly leads between
-# others, so that we cannot tell image from classes). Part is common only to networks of one kind, by architecture or by
-# training. The rest depends on the weights themselves, which the paper denies.
+# convolutional one {{ unstable_directions.Conv.Conv.cosine }}, and one of each {{ unstable_directions.FC.Conv.cosine }}. With
+# the perturbation for *another* image of the same class, led to the same target, it is
+# {{ unstable_directions.FC.FC.cosine_of_same_class_and_target }},
+# {{ unstable_directions.Conv.Conv.cosine_of_same_class_and_target }} and
+# {{ unstable_directions.FC.Conv.cosine_of_same_class_and_target }}; with that for any other image about
+# {{ unstable_directions.FC.FC.cosine_of_other_images }}. So one part of a direction comes from the two classes, and most of
+# what two fully connected networks share is of this part. Another comes from the image, and it is most of what two
+# convolutional networks share. Both parts are smaller between networks of different kinds. What is left
+# depends on the weights themselves, which the paper denies.
 #
 # ## Differences from the paper
 #
