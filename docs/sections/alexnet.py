@@ -183,7 +183,7 @@ image_grid(pictures, cell_inches=0.9)
 # So the claim that the rows of both kinds share *something* holds here, and that units are in nothing better than random
 # directions does not: their images differ less among themselves in some of these statistics, and a unit says more about
 # some one class. The ledger's verdict is [U3](../claims.md#u3). Its condition was written before the first records; which
-# differences count was made stricter after them, which left the verdict as it was. As on digits, equal purity would not
+# differences count was narrowed after them, which left the verdict as it was. As on digits, equal purity would not
 # show that units mean nothing, and unequal purity would not show that they do: see
 # [what top images cannot show](units.py#what-top-images-cannot-show).
 #

@@ -195,10 +195,10 @@ print(f"5.9 % is 15 of 256: the interval is {low:.1%} to {high:.1%}")
 #
 # The directions are far from unrelated. The cosine between two models' perturbations, for the same image and the same
 # class, is {{ transfer_curve.cosine.mean }} on average over the pairs, and never below {{ transfer_curve.cosine.min }}.
-# Most of that is not about the image: with a perturbation for *another* image of the same class, led to the same target, it
-# is still {{ transfer_curve.cosine.same_class_and_target }}; for an image of any class,
-# {{ transfer_curve.cosine.other_images }}. What turns a 4 into a 9 is much the same on every 4 and in every one of
-# these models. But the cosine is symmetric and
+# With a perturbation for any other image it is {{ transfer_curve.cosine.other_images }}. Not all of this is about the image:
+# two seeds of one fully connected network, with a cosine of {{ unstable_directions.FC.FC.cosine }}, still share
+# {{ unstable_directions.FC.FC.cosine_of_same_class_and_target }} when the other image is of the same class and led to the
+# same target ([§4.3](spectral.py#do-the-unstable-directions-belong-to-the-architecture)). But the cosine is symmetric and
 # transfer is not. What counts is how far the source's perturbation $r^f$ goes along the target's own, $r^g$:
 #
 # $$

@@ -84,7 +84,9 @@ image_grid(
 #
 # --8<-- "figures1_2/chance.md"
 #
-# Both look meaningful, as the paper reports; chance does not. Could you tell them apart?
+# Most rows look meaningful, as the paper reports; chance does not. In these few rows units even look purer
+# ({{ figures1_2.units.purity }} on average, directions {{ figures1_2.uniform.purity }}); over all units and several networks
+# the difference is gone, as we shall see. Four rows are too few to judge by. Could you tell them apart?
 #
 # --8<-- "figures1_2/quiz.md"
 #
@@ -159,11 +161,11 @@ for other in ("random", "chance"):
 # - **Not any direction will do.** Principal components, which are orthogonal and mostly of little variance, give purer sets
 #   than chance and less pure ones than units (δ = {{ units.hidden.units-principal.purity }}).
 # - **Directions without negative weights have much in common**: of any two, the angle is far below the right angle of uniform
-#   ones. Their sets hold few different images
-#   ({{ units.distinct.nonnegative }} of the places are taken by distinct images, against {{ units.distinct.units }} for
-#   units and {{ units.distinct.uniform }} for uniform directions).
-# - **The space is small.** The features vary along {{ units.effective_dimension }} axes in effect (participation ratio),
-#   about as many as there are classes.
+#   ones. Their sets hold few different images: {{ units.distinct.nonnegative }} of the places are taken by distinct images,
+#   and {{ units.distinct.uniform }} in as many sets of uniform directions.
+# - **The space is small.** The features vary along {{ units.effective_dimension }} axes in effect, about as many as there are
+#   classes. (This is the participation ratio $(\sum_j \lambda_j)^2 / \sum_j \lambda_j^2$, with $\lambda_j$ the variances
+#   along the principal axes.)
 #
 # The size of the set does not change the picture:
 #
@@ -183,7 +185,8 @@ for other in ("random", "chance"):
 #
 # ## What top images cannot show
 #
-# Suppose that a layer were perfectly disentangled, with one unit for each class: $\phi(x) = e_{y(x)}$. Then for a random $v$
+# Suppose that a layer were perfectly disentangled, with one unit for each class: $\phi(x) = e_{y(x)}$, where $y(x)$ is the
+# class of $x$. Then for a random $v$
 #
 # $$
 # \langle \phi(x), v \rangle = v_{y(x)},
@@ -210,11 +213,13 @@ for kind, s in made.items():
 # reach {{ units.onehot.uniform.purity }} on MNIST. Units come out ahead there
 # (δ = {{ units.onehot.units-uniform.purity }}) only because the noise lets a second class in wherever its weight is nearly
 # the largest; without noise the two would tie. Maximising over a finite set lands on whatever cluster lies furthest out, and clusters are classes. The
-# same holds for any layer where classes are tight clusters, $\phi(x) \approx \mu_{y(x)}$.
+# same holds for any layer where classes are tight clusters, $\phi(x) \approx \mu_{y(x)}$, with $\mu_c$ the mean activation of
+# class $c$.
 #
-# A statistic of *all* images can tell: the largest share of a direction's variance that a single class explains
-# (`class_share`) is 1 for the units made by hand and less for sums of them. The class share of units and of
-# random directions, layer by layer:
+# For the class, a statistic of *all* images can tell: the largest share of a direction's variance that a single class
+# explains (`class_share`) is 1 for the units made by hand and less for sums of them. It says nothing of other factors: units
+# that each follow slant, stroke width or aspect would have no class share. The class share of units and of random
+# directions, layer by layer:
 #
 # | layer | units | random directions | δ | whose is larger |
 # | --- | ---: | ---: | ---: | ---: |
@@ -228,7 +233,8 @@ for kind, s in made.items():
 # --8<-- "units/readout.md"
 #
 # One linear combination of all units, fitted to a factor, gives slant, stroke width and aspect far better than any one unit
-# does, and the class better, too. Most of what the layer knows is in the space; no coordinate has a factor to itself.
+# does, and the class better, too. That it does better is no surprise, since each unit is one of the combinations. How much
+# better differs: little for the class, much for style. No unit measured here follows slant, stroke width or aspect closely.
 #
 # ## The verdict
 #
@@ -238,12 +244,13 @@ for kind, s in made.items():
 #   share, over all images, δ = {{ units.hidden.units-uniform.class_share }} (verdict:
 #   {{ units.hidden.units-uniform.class_share.verdict }}). The answer depends on the statistic.
 # - *Do networks therefore not disentangle factors across coordinates?* That does not follow, as the layer made by hand
-#   shows. This layer's units are far from disentangled; whether they are closer to it than random directions is a question
-#   for all images, and the table above answers it layer by layer.
+#   shows. Whether units are closer to it than random directions is a question for all images. The table above answers it
+#   for the class only; for style, the hidden layer's units are not ahead (δ = {{ units.hidden.units-uniform.style_correlation }}).
 #
 # ## Differences from the paper
 #
-# 1. The paper shows chosen units, with a name for what they respond to. Ours are drawn at random and named by nobody.
+# 1. The paper does not say how its units were picked, and names what each responds to. Ours are drawn at random and named
+#    by nobody.
 # 2. The sizes of Conv and its training are ours: 32 filters of 5×5, 256 hidden units, Adam. The paper gives the order of the
 #    layers.
 # 3. "Random direction" is ours to define: uniform on the sphere. The paper's formula allows any $v \in \mathbb{R}^n$.

@@ -14,7 +14,7 @@ from tutorial_pkg.experiments import EXPERIMENTS
 
 EXPECTED = {
     *("U1", "U2", "U3", "U4", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "T1", "T2", "T3", "T4", "T5", "T6", "T7"),
-    *("A1", "A2", "A3", "A4", "S1", "S2", "S3", "S4", "S5", "Q1", "Q2", "D1", "O1"),
+    *("A1", "A2", "A3", "A4", "A5", "S1", "S2", "S3", "S4", "S5", "Q1", "Q2", "D1", "O1"),
 }
 BY_ID = {claim.id: claim for claim in CLAIMS}
 
@@ -30,6 +30,8 @@ def table1_record(name="softmax1", **values):
         "distortion_random_target_mean": 0.05,
         "distortion_random_target_rms": 0.06,
         "distortion_penalty_mean": 0.0505,
+        "distortion_penalty_rms": 0.061,
+        "distortion_nearest_mean": 0.03,
         "distortion_nearest_max": 0.09,
     }
     return make_record(
@@ -75,6 +77,31 @@ def test_without_records_nothing_is_decided(claim):
 def test_verdicts_follow_the_numbers(claim, good, bad):
     assert judge(BY_ID[claim], {"table1": [table1_record(**good)]}).status == "holds"
     assert judge(BY_ID[claim], {"table1": [table1_record(**bad)]}).status == "does not hold"
+
+
+def test_small_is_part_of_what_is_claimed():
+    records = {"table1": [table1_record(distortion_nearest_mean=0.2)]}
+    assert judge(BY_ID["B1"], records).status == "holds in part"
+    records = {"table1": [table1_record("softmax3", distortion_random_target_rms=0.2)]}
+    assert judge(BY_ID["B6"], records).status == "holds in part"
+    records = {"table1": [table1_record(distortion_penalty_rms=0.1)]}
+    assert judge(BY_ID["B7"], records).status == "does not hold"
+
+
+@pytest.mark.parametrize(
+    ("gains", "status"),
+    [
+        ({"Conv": (4.0, 2.0), "FC": (0.5, 0.1)}, "holds"),
+        ({"Conv": (2.0, 4.0), "FC": (0.5, 0.1)}, "holds in part"),
+    ],
+)
+def test_s3_asks_for_one_network_of_several_layers(gains, status):
+    layers = {name: [{"bound": 9.0, "mean": mean, "noise_mean": noise}] for name, (mean, noise) in gains.items()}
+    linear = make_record(config={"name": "softmax1"}, values={"layers": [{"bound": 9.0, "mean": 6, "noise_mean": 1}]})
+    records = [make_record(config={"name": name}, values={"layers": found * 2}) for name, found in layers.items()]
+    verdict = judge(BY_ID["S3"], {"layer_gains": [linear, *records]})
+    assert verdict.status == status
+    assert "softmax1" not in verdict.numbers
 
 
 def test_failed_examples_are_counted():

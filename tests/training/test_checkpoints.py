@@ -42,6 +42,20 @@ def test_the_cache_is_used_and_keyed_by_everything(digits, tmp_path, monkeypatch
     assert len(list(tmp_path.iterdir())) == 5
 
 
+def test_a_network_just_trained_lies_in_memory_as_one_from_the_cache(digits, tmp_path):
+    """Convolutions round differently for weights in another order."""
+
+    def in_another_order(*args, **kwargs):
+        model, result = train(*args, **kwargs)
+        for parameter in model.parameters():
+            if parameter.ndim == 2:
+                parameter.data = parameter.data.T.contiguous().T
+        return model, result
+
+    first, second = (trained_model(QUICK, digits, seed=0, cache=tmp_path, trainer=in_another_order)[0] for _ in "ab")
+    assert [p.stride() for p in first.parameters()] == [p.stride() for p in second.parameters()]
+
+
 @pytest.mark.parametrize("damage", [lambda content: content[:1000], lambda content: b"not a checkpoint"])
 def test_a_damaged_checkpoint_is_trained_again(digits, tmp_path, damage):
     model, _ = trained_model(QUICK, digits, seed=0, cache=tmp_path)

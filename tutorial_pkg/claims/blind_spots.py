@@ -11,6 +11,9 @@ from tutorial_pkg.claims.base import Claim, Records, Verdict, graded
 from tutorial_pkg.experiments.table1 import missed_examples, penalty_excess
 from tutorial_pkg.records import Record
 
+SMALL = 0.1
+"""A distortion that we read "small" and "very close" as: the stddev of the noise that the paper compares with."""
+
 
 def values_by_name(records: Sequence[Record]) -> dict[str, list[Mapping]]:
     """Group the values of Table 1's records by model: one entry a seed."""
@@ -25,27 +28,35 @@ def _every_model_can_be_fooled(records: Records) -> Verdict:
     success = [min(v["success_targeted"], v["success_nearest"]) for v in values]
     where = sorted({r.config["name"] for r, rate in zip(records["table1"], success, strict=True) if rate < 1})
     largest = max(v["distortion_nearest_max"] for v in values)
+    farthest = max(v["distortion_nearest_mean"] for v in values)
     missed, attacked = missed_examples(records["table1"])
     return Verdict(
-        graded(min(success) == 1, min(success) > 0.99),
+        graded(min(success) == 1 and farthest < SMALL, min(success) > 0.99),
         f"{attacked:,} searches in {len(values)} networks, for a random other class and for the nearest; of the images "
         f"found, shown to the network once more, {missed:,} did not get the class searched for"
         f"{' (' + ', '.join(where) + ')' if where else ''}. The lowest success of a network is "
-        f"{100 * min(success):.3f} %, the largest distortion to the nearest class {largest:.3f}",
+        f"{100 * min(success):.3f} %, the largest mean distortion to the nearest class {farthest:.3f}, the largest of "
+        f"an image {largest:.3f}",
     )
 
 
-def close_for_each_sample(records: Records) -> Verdict:
-    """Decide B2, which the claim that examples are dense rests on too."""
+def _close_for_each_sample(records: Records) -> Verdict:
     rms = np.concatenate([record.arrays["nearest_rms"] for record in records["table1"]])
-    fraction = float((rms < 0.1).mean())
+    fraction = close_share(records)
     success = min(record.values["success_nearest"] for record in records["table1"])
     return Verdict(
         graded(success == 1 and fraction == 1, success > 0.99 and fraction > 0.5),
         f"success {100 * success:.2f} % at worst; {100 * fraction:.1f} % of the training images attacked have an "
-        f"adversarial example within a distortion of 0.1; median {np.median(rms):.3f}, 99th percentile "
-        f"{np.quantile(rms, 0.99):.3f}, largest {rms.max():.3f}",
+        f"adversarial example within a distortion of {SMALL:g}; median {np.median(rms):.3f}, 99th percentile "
+        f"{np.quantile(rms, 0.99):.3f}, largest {rms.max():.3f}. (The paper's own softmax3 has "
+        f"{paper.TABLE1['softmax3'][2]:g} on average, to classes that it does not name.)",
     )
+
+
+def close_share(records: Records) -> float:
+    """Return the share of images, over all models, with an example at a small distortion."""
+    rms = np.concatenate([record.arrays["nearest_rms"] for record in records["table1"]])
+    return float((rms < SMALL).mean())
 
 
 def _penalty_close_to_minimum(records: Records) -> Verdict:
@@ -63,10 +74,11 @@ def _linear_with_heavy_decay(records: Records) -> Verdict:
     group = values_by_name(records["table1"])["softmax3"]
     success = min(v["success_targeted"] for v in group)
     mean = float(np.mean([v["distortion_random_target_rms"] for v in group]))
+    published = paper.TABLE1["softmax3"][2]
     return Verdict(
-        graded(success == 1, success > 0.9),
+        graded(success == 1 and mean <= published, success > 0.9),
         f"success {100 * success:.1f} % on softmax with λ = 1, distortion {mean:.3f} (r.m.s., random target; paper "
-        f"{paper.TABLE1['softmax3'][2]:g})",
+        f"{published:g})",
     )
 
 
@@ -75,15 +87,17 @@ def _table1_reproduced(records: Records) -> Verdict:
         return Verdict("not run", "needs MNIST: the paper's numbers do not apply to the bundled digits")
     gaps = []
     for name, group in values_by_name(records["table1"]).items():
-        train, test, _ = paper.TABLE1[name]
+        train, test, distortion = paper.TABLE1[name]
         mean_train = 100 * float(np.mean([v["train_error"] for v in group]))
         mean_test = 100 * float(np.mean([v["test_error"] for v in group]))
-        gaps.append((name, abs(mean_train - train), abs(mean_test - test)))
-    close = [name for name, train, test in gaps if train <= 0.5 and test <= 0.3]
+        penalty = float(np.mean([v["distortion_penalty_rms"] for v in group]))
+        gaps.append((abs(mean_train - train), abs(mean_test - test), 100 * abs(penalty / distortion - 1)))
+    close = [train <= 0.5 and test <= 0.3 and distortion <= 10 for train, test, distortion in gaps]
     return Verdict(
-        graded(len(close) == len(gaps), len(close) >= len(gaps) / 2),
-        f"{len(close)} of {len(gaps)} models within 0.5 points of the training and 0.3 of the test error; largest gap "
-        f"{max(g[1] for g in gaps):.2f} and {max(g[2] for g in gaps):.2f} points",
+        graded(all(close), sum(close) >= len(gaps) / 2),
+        f"{sum(close)} of {len(gaps)} models within 0.5 points of the training error, 0.3 of the test error and 10 % "
+        f"of the distortion (r.m.s., by the penalty, random target); largest gap {max(g[0] for g in gaps):.2f} points, "
+        f"{max(g[1] for g in gaps):.2f} points and {max(g[2] for g in gaps):.0f} %",
     )
 
 
@@ -125,7 +139,8 @@ CLAIMS: tuple[Claim, ...] = (
         "4",
         "Small perturbations found by optimisation change the class of a correctly classified image.",
         "holds when the attack succeeds on every correctly classified image, to a random other class and to the "
-        "nearest, for every network; in part when it does on more than 99 % of them for every network",
+        f"nearest, for every network, and the mean distortion to the nearest is below {SMALL:g} for every network; in "
+        "part when it succeeds on more than 99 % for every network",
         ("table1",),
         "sections/minimum_distortion.py",
         _every_model_can_be_fooled,
@@ -139,14 +154,15 @@ CLAIMS: tuple[Claim, ...] = (
         "have. Whether it can be seen is not judged",
         ("table1",),
         "sections/minimum_distortion.py",
-        close_for_each_sample,
+        _close_for_each_sample,
     ),
     Claim(
         "B4",
         "4",
         "A smooth classifier, such as a kernel machine, cannot have adversarial examples.",
-        "does not hold when most images of each of three Gaussian kernel machines have one at a mean distortion below "
-        "0.1; in part when one of the machines resists",
+        "holds when most images of none of three Gaussian kernel machines have one at a mean distortion below 0.1; in "
+        "part when one of the machines resists. The paper says that smoothness underlies many kernel methods; that "
+        "such a machine is what it means is our reading, as a classifier that is smooth by definition cannot be tested",
         ("kernel_machine",),
         "sections/minimum_distortion.py",
         _smooth_classifiers_are_immune,
@@ -165,7 +181,8 @@ CLAIMS: tuple[Claim, ...] = (
         "B6",
         "4.2",
         "Even a linear model with λ = 1 can be attacked.",
-        "holds when every correctly classified image can be moved to a random other class",
+        "holds when every correctly classified image can be moved to a random other class, at a distortion of at most "
+        "the paper's",
         ("table1",),
         "sections/framework.py",
         _linear_with_heavy_decay,
@@ -173,9 +190,9 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "B7",
         "4.2",
-        "The errors of Table 1's six models.",
-        "holds when each model is within 0.5 points of the paper's training and 0.3 of its test error; in part when "
-        "half of them are",
+        "The errors and average distortions of Table 1's six models.",
+        "holds when each model is within 0.5 points of the paper's training error, 0.3 of its test error and 10 % of "
+        "its distortion; in part when half of them are",
         ("table1",),
         "sections/framework.py",
         _table1_reproduced,

@@ -10,17 +10,20 @@ from scipy.stats import binomtest
 
 from tutorial_pkg import paper
 from tutorial_pkg.claims.base import Claim, Records, Verdict, graded
-from tutorial_pkg.claims.blind_spots import close_for_each_sample
+from tutorial_pkg.claims.blind_spots import SMALL, close_share
 from tutorial_pkg.records import Record
 
 CONFIDENCE = 0.95
 LARGE = 0.1
 """What we read "a relatively large fraction" as; the paper gives no number."""
+CONSIDERABLE = 0.5
+"""What we read "decreases considerably" as: this share of the transfer is lost."""
 LARGE_WHERE = (
     "examples do more harm than noise of the same norm, and at the median over the pairs at "
     f"least {100 * LARGE:.0f} % of them are misclassified; in part when they do more harm than the noise for half of "
     "the pairs. How large “relatively large” is, the paper does not say"
 )
+VIRTUALLY_EVERY = 0.95
 PAGE = "sections/transfer.py"
 
 
@@ -173,17 +176,17 @@ def _less_across_sets(records: Records) -> Verdict:
         kind: [record.values["same_set_minus_other_set"][kind] for record in records["tables3_4"]]
         for kind in ("minimum", "amplified")
     }
-    positive = {kind: all(gap["low"] > 0 for gap in found) for kind, found in gaps.items()}
-    above = {kind: all(gap["mean"] > 0 for gap in found) for kind, found in gaps.items()}
+    lost = [_lost_across_sets(records["tables3_4"], suffix)[2] for suffix in ("", " amplified")]
+    positive = all(gap["low"] > 0 for found in gaps.values() for gap in found)
     listed = "; ".join(
         f"{'amplified' if kind == 'amplified' else 'as they are'}: "
         + ", ".join(f"{100 * g['mean']:.1f} [{100 * g['low']:.1f}, {100 * g['high']:.1f}]" for g in found)
         for kind, found in gaps.items()
     )
     return Verdict(
-        graded(all(positive.values()), any(positive.values()) or all(above.values())),
+        graded(positive and min(lost) >= CONSIDERABLE, positive),
         f"error on the same training set minus error on the other, same architecture, in points with 95 % intervals, a "
-        f"number a split: {listed}",
+        f"number a split: {listed}. That is {100 * lost[0]:.0f} % and {100 * lost[1]:.0f} % of the error within a set",
     )
 
 
@@ -207,7 +210,7 @@ def _not_overfitting(records: Records) -> Verdict:
     within, across, lost = _lost_across_sets(records["tables3_4"])
     published = {key: float(np.mean(rates)) for key, rates in _published().items()}
     return Verdict(
-        graded(held == ["holds", "holds"] and lost <= 0.5, "does not hold" not in held),
+        graded(held == ["holds", "holds"] and lost <= CONSIDERABLE, "does not hold" not in held),
         f"T1 {held[0]}, T4 {held[1]}; between networks of one architecture the error is {100 * within:.1f} % within a "
         f"training set and {100 * across:.1f} % across, so that {100 * lost:.0f} % of the transfer is lost "
         f"({100 * _lost_across_sets(records['tables3_4'], ' amplified')[2]:.0f} % when amplified to stddev 0.1; in the "
@@ -216,25 +219,27 @@ def _not_overfitting(records: Records) -> Verdict:
 
 
 def _pockets(records: Records) -> Verdict:
-    count = total = 0
+    limits: dict[str, float] = {}
     for record in records["table2"]:
-        for model in _models(records["table2"]):
-            count += record.values["errors_of_correct"][f"{model} noise"][model]
-            total += record.values["num_correct"][model]
-    limit = float(binomtest(count, total, alternative="less").proportion_ci(CONFIDENCE, method="exact").high)
+        for model, total in record.values["num_correct"].items():
+            fooled = record.values["errors_of_correct"][f"{model} noise"][model]
+            found = binomtest(fooled, total, alternative="less").proportion_ci(CONFIDENCE, method="exact")
+            limits[model] = max(limits.get(model, 0.0), float(found.high))
+    worst, best = max(limits, key=limits.__getitem__), min(limits, key=limits.__getitem__)
     return Verdict(
-        graded(limit < 0.02, limit < 0.1),
-        f"noise of the same norm as the adversarial change, one draw an image, fools its model in {count:,} of "
-        f"{total:,} cases, where the change itself always does; 95 % upper limit {100 * limit:.2f} %",
+        graded(limits[worst] < 0.02, limits[worst] < 0.1),
+        f"noise of the same norm as the adversarial change, one draw an image, fools a model on at most "
+        f"{100 * limits[worst]:.2f} % of the images ({worst}; the fewest, {100 * limits[best]:.3f} %, are {best}'s; 95 "
+        "% upper limits of the worst seed), where the change itself always does",
     )
 
 
 def _improbable_and_dense(records: Records) -> Verdict:
-    noise, near = _pockets(records), close_for_each_sample(records)
-    statuses = {noise.status, near.status}
+    noise, near = _pockets(records), close_share(records)
     return Verdict(
-        graded(statuses == {"holds"}, "does not hold" not in statuses),
-        f"{near.numbers}; {noise.numbers}",
+        graded(near >= VIRTUALLY_EVERY and noise.status == "holds", near > 0.5 and noise.status != "does not hold"),
+        f"{100 * near:.1f} % of the training images attacked have one within a distortion of {SMALL:g}; "
+        f"{noise.numbers}",
     )
 
 
@@ -243,7 +248,7 @@ CLAIMS: tuple[Claim, ...] = (
         "B3",
         "4",
         "Adversarial examples lie in low-probability pockets, hard to find by sampling around the input.",
-        "holds when noise of the same norm fools a model on fewer than 2 % of the images it had right (95 % upper "
+        "holds when noise of the same norm fools every model on fewer than 2 % of the images it had right (95 % upper "
         "limit); in part below 10 %",
         ("table2",),
         PAGE,
@@ -292,7 +297,8 @@ CLAIMS: tuple[Claim, ...] = (
         "4.2",
         "Across training sets their effectiveness decreases considerably.",
         "holds when the error is lower across sets than within one, architecture and restart alike, with intervals "
-        "that exclude zero, minimal and amplified; in part when one of the two does or both means agree",
+        f"that exclude zero, and at least {100 * CONSIDERABLE:.0f} % of it is lost, minimal and amplified; in part "
+        "when only the intervals say so. How much “considerably” is, the paper does not say",
         ("tables3_4",),
         PAGE,
         _less_across_sets,
@@ -321,8 +327,10 @@ CLAIMS: tuple[Claim, ...] = (
         "D1",
         "5",
         "Adversarial negatives are extremely improbable and yet dense: near virtually every test case.",
-        "holds when every image has one within a distortion of 0.1 (B2) and noise of the same norm does not find it "
-        "(B3); in part when neither fails",
+        f"holds when at least {100 * VIRTUALLY_EVERY:.0f} % of the images, of training images here, have one within a "
+        f"distortion of {SMALL:g} and noise of the same norm does not find it (B3); in part when most images have. The "
+        "noise says how rare examples are around an image, and not how rare they are among natural images, which is "
+        "what the paper speaks of",
         ("table1", "table2"),
         PAGE,
         _improbable_and_dense,

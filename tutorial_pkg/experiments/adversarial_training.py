@@ -102,12 +102,12 @@ def difference(records: Sequence[Record], first: str, second: str) -> tuple[floa
     return mean, float(interval.low), float(interval.high)
 
 
-def mean_interval(errors: np.ndarray) -> str:
+def mean_interval(errors: np.ndarray) -> tuple[float, float]:
     """Return the 95 % interval of the mean of some networks' errors, by Student's t."""
     if len(errors) < 2:
-        return "[−∞, ∞]"
+        return -np.inf, np.inf
     low, high = stats.t.interval(0.95, len(errors) - 1, errors.mean(), stats.sem(errors))
-    return f"[{low:.2f}, {high:.2f}]"
+    return float(low), float(high)
 
 
 def render(records: Sequence[Record], output: Renderer) -> None:
@@ -118,7 +118,9 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         if way in ordered:
             found = test_errors(records, way)
             output.value(f"{way.replace(' ', '_')}.num_above_paper", str((found > error).sum()))
-            output.value(f"{way.replace(' ', '_')}.interval", mean_interval(found))
+            low, high = mean_interval(found)
+            interval = f"[{low:.2f}, {high:.2f}]" if len(found) > 1 else "[−∞, ∞]"
+            output.value(f"{way.replace(' ', '_')}.interval", interval)
     printed = {way: f"{'&lt;&nbsp;' * (way == 'all')}{error:g}" for way, error in PAPER.items()}
     output.table(
         "errors",

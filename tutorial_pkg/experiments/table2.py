@@ -73,7 +73,6 @@ class Attacked:
     models: Mapping[str, LayeredModel]
     inputs: Tensor
     labels: Tensor
-    targets: Tensor
     adv_inputs: Mapping[str, Tensor]
     values: Mapping[str, Any]
 
@@ -109,7 +108,7 @@ def attack_every_model(config: CellConfig, context: Context) -> Attacked:
         rms = attack.rms_distortion[attack.success].cpu().double()
         adv_inputs[name], success[name] = attack.adv_inputs, float(attack.success.float().mean())
         distortion[name] = {"mean": float(rms.mean()), "rms": float(rms.square().mean().sqrt())}
-    return Attacked(models, inputs, labels, targets, adv_inputs, {"success": success, "distortion": distortion})
+    return Attacked(models, inputs, labels, adv_inputs, {"success": success, "distortion": distortion})
 
 
 def run(config: CellConfig, context: Context) -> Result:

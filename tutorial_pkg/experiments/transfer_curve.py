@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from tutorial_pkg.experiments import table2
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.table2 import MODELS, attack_every_model
-from tutorial_pkg.experiments.transfer_pairs import compare_pairs, cosines_of_other_images, hull, off_diagonal
+from tutorial_pkg.experiments.transfer_pairs import compare_pairs, hull, off_diagonal
 from tutorial_pkg.figures import INK, SERIES, STYLE, Renderer, percent
 from tutorial_pkg.records import Record
-from tutorial_pkg.transfer import Rate, same_norm_noise, transfer_table
+from tutorial_pkg.transfer import Rate, perturbation_cosine, same_norm_noise, transfer_table
 
 FACTORS = (0.5, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0)
 
@@ -67,9 +67,9 @@ def run(config: CellConfig, context: Context) -> Result:
             [[[tables[source].of_correct(row, target).count for row in rows] for target in MODELS] for source in MODELS]
         )
 
-    controls = [
-        cosines_of_other_images(inputs, adv_inputs[a], adv_inputs[b], attacked.labels, attacked.targets)
-        for a, b in permutations(MODELS, 2)
+    elsewhere = {name: inputs + (adv - inputs).roll(1, dims=0) for name, adv in adv_inputs.items()}
+    control = [
+        float(perturbation_cosine(inputs, adv_inputs[a], elsewhere[b]).nanmean()) for a, b in permutations(MODELS, 2)
     ]
     totals = [len(inputs) - tables[MODELS[0]].clean(name).count for name in MODELS]
     pairs = compare_pairs(inputs, adv_inputs, tables, "adversarial 1", seed=config.seed)
@@ -78,7 +78,7 @@ def run(config: CellConfig, context: Context) -> Result:
             **attacked.values,
             "num_images": len(inputs),
             "num_correct": dict(zip(MODELS, totals, strict=True)),
-            **{control: float(np.mean([found[control] for found in controls])) for control in controls[0]},
+            "cosine_of_other_images": float(np.mean(control)),
             "rank_correlation": pairs.rank_correlation,
         },
         arrays={
@@ -152,9 +152,8 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         rho = np.mean([f["rho"] for f in found])
         low, high = min(f["low"] for f in found), max(f["high"] for f in found)
         output.value(f"{measure}.rho", f"{rho:.2f} [{low:.2f}, {high:.2f}]".replace("-", "−"))
-    for control in ("other_images", "same_class_and_target"):
-        cosine = float(np.mean([record.values[f"cosine_of_{control}"] for record in records]))
-        output.value(f"cosine.{control}", f"{cosine:.2f}".replace("-", "−"))
+    control = float(np.mean([record.values["cosine_of_other_images"] for record in records]))
+    output.value("cosine.other_images", f"{control:.2f}".replace("-", "−"))
 
 
 def _rates(records: Sequence[Record], kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

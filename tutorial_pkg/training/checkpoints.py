@@ -54,11 +54,15 @@ def trained_model(
     identity = [asdict(recipe), seed, dataset.checksum, code_fingerprint(trainer)]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     path = cache / f"{recipe.model}-{key[:16]}.pt"
-    try:
+
+    def stored_model() -> tuple[Any, Any]:
         stored = torch.load(path, map_location="cpu", weights_only=True)
         model = (build() if build else build_model(recipe.model)).to(device)
         model.load_state_dict(stored["weights"])
         return model.eval(), result_type(**stored["training"])
+
+    try:
+        return stored_model()
     except (OSError, RuntimeError, KeyError, TypeError, EOFError, ValueError, pickle.UnpicklingError):
         unfinished = {"state": path.with_suffix(".state.pt")} if resumable else {}
         model, result = trainer(recipe, dataset, seed=seed, device=device, progress=progress, **unfinished)
@@ -67,4 +71,6 @@ def trained_model(
         weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
         torch.save({"weights": weights, "training": asdict(result)}, buffer)
         write_atomically(path, buffer.getvalue())
-        return model, result
+        # Not the trained one itself, whose weights may lie in memory in another order: rounding would differ from what
+        # the next run finds.
+        return stored_model()
