@@ -11,6 +11,7 @@ from tests.test_records import make_record
 from tutorial_pkg.data import load_photographs
 from tutorial_pkg.experiments import Context, car_detector, figure6, quocnet, quocnet_full_size, quocnet_rendering
 from tutorial_pkg.figures import Renderer
+from tutorial_pkg.records import read_record, write_record
 from tutorial_pkg.roc import auc
 from tutorial_pkg.stimulus import optimal_stimuli
 from tutorial_pkg.training import TicaRecipe
@@ -40,10 +41,13 @@ def attacked(context):
     return config, figure6.run(config, context)
 
 
-def test_areas_are_those_of_the_scores(result):
-    positive, found = result.arrays["is_positive"], result.values["representations"]
-    for scores, row in zip(result.arrays["scores"], found.values(), strict=True):
-        assert auc(scores, positive).value == pytest.approx(row["auc"]["value"])
+def test_areas_are_those_of_the_scores_in_a_record_read_from_disk(result, tmp_path):
+    record = read_record(write_record(tmp_path, make_record(values=result.values, arrays=result.arrays)))
+    positive, found = record.arrays["is_positive"], record.values["representations"]
+    scores = quocnet_rendering.scores_by_name(record)
+    assert set(scores) == set(found)
+    for name, row in found.items():
+        assert auc(scores[name], positive).value == pytest.approx(row["auc"]["value"])
     assert found[result.values["best_pixels"]]["auc_minus_pixels"]["value"] == 0
     assert {name.split("-")[0] for name in found} == {"pixels", "random", "untied", "trained"}
 

@@ -112,6 +112,7 @@ def run(config: CellConfig, context: Context) -> Result:
     return Result(
         values={
             "representations": found,
+            "scored": list(scores),  # a record sorts names, and the rows of an array stay
             "best_pixels": best_pixels,
             "last": f"trained-{stage}",
             "training": asdict(training),
@@ -128,7 +129,7 @@ def run(config: CellConfig, context: Context) -> Result:
         arrays={
             **arrays,
             "filters": _filters(model, random_model),
-            "scores": np.stack(list(scores.values())),  # a row a representation
+            "scores": np.stack(list(scores.values())),
             "is_positive": val_labels.to(torch.uint8).numpy(),
         },
     )

@@ -118,7 +118,7 @@ def training_figure(training: dict[str, Any]) -> Figure:
 
 def scores_by_name(record: Record) -> dict[str, np.ndarray]:
     """Return every representation's scores of the validation images."""
-    return dict(zip(record.values["representations"], record.arrays["scores"], strict=True))
+    return dict(zip(record.values["scored"], record.arrays["scores"], strict=True))
 
 
 def roc_figure(record: Record) -> Figure:
