@@ -163,6 +163,6 @@ def test_open_questions_are_shown_and_not_counted():
     question = Claim("O1", "reviews", "Why?", "nothing", ("toy",), "sections/units.py", lambda r: Verdict("open", "1"))
     claim = Claim("U1", "3", "One.", "a", ("toy",), "sections/units.py", lambda r: Verdict("holds", "1", "a toy"))
     glance = at_a_glance([claim, question], {"toy": [make_record(experiment="toy", profile="laptop")]})
-    assert glance.startswith("Of 1 claims: **1** ✔ holds. Not counted: the questions that the paper leaves open.\n")
+    assert glance.startswith("Of 1 claims: **1** ✔ holds. Not counted: what is open, as nothing here can decide it.\n")
     assert 'Why? | <span class="mark open">?<span> open</span></span> |' in glance
     assert "One.<br><small>Here: a toy.</small> |" in glance

@@ -23,7 +23,7 @@ class Verdict:
     """What the records say of a claim.
 
     Attributes:
-        status: in a word; "open" is for questions, which are no claim and are not counted as one.
+        status: in a word; "open" is for what nothing measured here can decide, and for questions. It is not counted.
         numbers: the numbers it rests on, in a sentence.
         here: for the home page, what was looked at where that is less than the claim speaks of.
     """

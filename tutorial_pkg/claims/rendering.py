@@ -49,12 +49,12 @@ def ledger(claims: Sequence[Claim], records: Records) -> str:
 
 
 def at_a_glance(claims: Sequence[Claim], records: Records) -> str:
-    """Return the count of verdicts and a line for each claim; open questions have a line and are not counted."""
+    """Return the count of verdicts and a line for each claim; what is open has a line and is not counted."""
     verdicts = [(claim, judge(claim, records)) for claim in claims]
     counts = Counter(verdict.status for _, verdict in verdicts)
     num_open = counts.pop("open", 0)
     summary = " · ".join(f"**{counts[status]}** {MARKS[status]}" for status in MARKS if counts[status])
-    summary += ". Not counted: the questions that the paper leaves open" * bool(num_open)
+    summary += ". Not counted: what is open, as nothing here can decide it" * bool(num_open)
     rows = []
     for claim, verdict in verdicts:
         mark = MARKS[verdict.status] + " on digits" * ("quick" in _profiles(claim, records))
