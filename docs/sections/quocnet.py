@@ -150,8 +150,8 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 #   {{ quocnet.random-stage2.auc }} to {{ quocnet.trained-stage2.auc }} in the second
 #   ({{ quocnet.trained-stage2.gain }}, {{ quocnet.trained-stage2.gain.verdict }}) and from
 #   {{ quocnet.random-stage3.auc }} to {{ quocnet.trained-stage3.auc }} in the last
-#   ({{ quocnet.trained-stage3.gain }}, {{ quocnet.trained-stage3.gain.verdict }}). So the *architecture* beats pixels here,
-#   and random filters in the last stage are no worse than learned ones.
+#   ({{ quocnet.trained-stage3.gain }}, {{ quocnet.trained-stage3.gain.verdict }}). So it is the *architecture* that beats
+#   pixels here; what learning adds is too little to show in any stage.
 # - **What depth adds.** {{ quocnet.best_stage }} has the largest area of the three, {{ quocnet.best_stage.auc }}. Less the
 #   last one's that is {{ quocnet.best_minus_last }}, {{ quocnet.best_minus_last.verdict }}. (Each stage pools, and throws
 #   away what the cost did not ask it to keep.) The paper uses the last one, and so does Figure 6.
