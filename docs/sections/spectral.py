@@ -311,8 +311,8 @@ for name, moved in changed.items():
 # {{ unstable_directions.FC.Conv.cosine_of_same_class_and_target }}; with that for any other image about
 # {{ unstable_directions.FC.FC.cosine_of_other_images }}. So one part of a direction comes from the two classes, and most of
 # what two fully connected networks share is of this part. Another comes from the image, and it is most of what two
-# convolutional networks share. Both parts are smaller between networks of different kinds. What is left
-# depends on the weights themselves, which the paper denies.
+# convolutional networks share. Between networks of different kinds that part is smaller than within either kind. What is
+# left depends on the weights themselves, which the paper denies.
 #
 # ## Differences from the paper
 #
