@@ -140,9 +140,10 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         cells = []
         for measure in ("cosine", "cosine_of_same_class_and_target", "cosine_of_other_images", "share_of_own_gain"):
             found = pair_values(records, source, target, measure)
-            text = f"{found.mean():.2f} <small>({found.min():.2f} to {found.max():.2f})</small>".replace("-", "−")
-            output.value(f"{source}.{target}.{measure}", f"{found.mean():.2f}".replace("-", "−"))
-            cells.append(text)
+            mean = f"{found.mean():.2f}".replace("-", "−")
+            spread = f"{found.min():.2f}&nbsp;to&nbsp;{found.max():.2f}".replace("-", "−")
+            output.value(f"{source}.{target}.{measure}", mean)
+            cells.append(f"{mean}<br><small>{spread}</small>")
         noise = float(np.mean([record.values["noise_share"][target] for record in records]))
         rows.append([f"{source} → {target}{', other seeds' if source == target else ''}", *cells, f"{noise:.2f}"])
     output.value("num_images", f"{records[0].values['num_images']:,}")
@@ -150,7 +151,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         "pairs",
         [
             "made for → measured on",
-            "same image",
+            "cosine, same image",
             "same class and target",
             "any image",
             "share of own gain",
