@@ -1,3 +1,4 @@
+import ast
 import importlib
 import sys
 from textwrap import dedent
@@ -73,6 +74,45 @@ def test_docstrings_of_classes_and_methods_are_prose(fingerprint_of):
     documented = documented.replace("def use(self):\n", "def use(self):\n            '''Prose.'''\n")
     assert documented.count("Prose") == 3
     assert fingerprint_of(documented) == fingerprint_of()
+
+
+def test_what_an_exception_says_is_prose_and_what_it_is_is_not(fingerprint_of):
+    raising = HELPER.replace("return inner(x)", "raise ValueError(f'no {x}')")
+    before = fingerprint_of(helper=raising)
+    assert fingerprint_of(helper=raising.replace("no {x}", "{x} is not expected")) == before
+    assert fingerprint_of(helper=raising.replace("ValueError", "TypeError")) != before
+
+
+def test_every_version_of_python_sees_the_same():
+    # `ast.unparse` quotes nested f-strings in another way since Python 3.12, which also gave functions a field more.
+    tree = ast.parse("def f(x):\n    'Prose.'\n    return f'{x[\"a\"]!r:>{9}}'")
+    assert fingerprint._without_prose(tree.body[0].body[1].value.values[0]) == [
+        "FormattedValue",
+        ["conversion", "114"],
+        [
+            "format_spec",
+            [
+                "JoinedStr",
+                [
+                    "values",
+                    [
+                        ["Constant", ["value", "'>'"]],
+                        ["FormattedValue", ["conversion", "-1"], ["value", ["Constant", ["value", "9"]]]],
+                    ],
+                ],
+            ],
+        ],
+        [
+            "value",
+            [
+                "Subscript",
+                ["ctx", ["Load"]],
+                ["slice", ["Constant", ["value", "'a'"]]],
+                ["value", ["Name", ["ctx", ["Load"]], ["id", "'x'"]]],
+            ],
+        ],
+    ]
+    assert [name for name, _ in fingerprint._without_prose(tree.body[0])[1:]] == ["args", "body", "name"]
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,21 @@
 """A hash of the code that a function depends on, so that a record knows when it is out of date.
 
 The hash follows names from one definition to the next through this package's own modules, and covers the
-definitions it reaches and nothing else: prose (comments and docstrings), a neighbour in the same module or a
-new experiment change no fingerprint, so they cost no recomputation.
+definitions it reaches and nothing else: prose (comments, docstrings, what an exception says), a neighbour in the same
+module, a new experiment or another version of Python change no fingerprint, so they cost no recomputation.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 PACKAGE = "tutorial_pkg"
 
@@ -51,11 +53,11 @@ def code_fingerprint(*functions: Callable[..., object]) -> str:
         if found is None or found in reached or found[0] == f"{PACKAGE}.{PLUMBING}":
             continue
         definition = _module(found[0]).definitions[found[1]]
-        reached[found] = _source_without_prose(definition)
+        reached[found] = json.dumps(_without_prose(definition))
         pending.extend(_references(found[0], definition))
     digest = hashlib.sha256()
-    for (module_name, name), source in sorted(reached.items()):
-        digest.update(f"{module_name}.{name}\n{source}\n".encode())
+    for (module_name, name), code in sorted(reached.items()):
+        digest.update(f"{module_name}.{name}\n{code}\n".encode())
     return digest.hexdigest()
 
 
@@ -145,16 +147,24 @@ def _tree(name: str) -> ast.Module:
     return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
 
 
-def _source_without_prose(definition: Definition) -> str:
-    """Return the definition as normalised source: no comments, no docstrings, no formatting."""
-    copy = ast.parse(ast.unparse(definition))
-    for node in ast.walk(copy):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
-            node.body = [s for s in node.body if not _is_string_statement(s)] or [ast.Pass()]
-    return ast.unparse(copy)
+def _without_prose(node: Any) -> Any:
+    """Return a syntax tree as lists and strings that are the same for every version of Python.
+
+    Left out are comments and formatting, docstrings, what an exception says, and the fields that some versions only have.
+    """
+    if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+        return ["Raise", _without_prose(node.exc.func)]
+    if isinstance(node, ast.AST):
+        fields = {name: value for name, value in ast.iter_fields(node) if value is not None and value != []}
+        for name in ("kind", "type_comment"):
+            fields.pop(name, None)
+        return [type(node).__name__, *([name, _without_prose(value)] for name, value in sorted(fields.items()))]
+    if isinstance(node, list):
+        return [_without_prose(each) for each in node if not _is_string_statement(each)]
+    return repr(node)
 
 
-def _is_string_statement(statement: ast.stmt) -> bool:
+def _is_string_statement(statement: object) -> bool:
     return (
         isinstance(statement, ast.Expr)
         and isinstance(statement.value, ast.Constant)
