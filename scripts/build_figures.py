@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         everything = args.render_only or compute(experiments, args)
         if not args.compute_only:
             render(args.results, args.output)
-    except (RecordError, FileNotFoundError, ValueError, OSError, FloatingPointError) as error:
+    except (RecordError, OSError) as error:
         print(f"build_figures: {error}", file=sys.stderr)
         return 1
     return 0 if everything else 1
@@ -188,6 +188,9 @@ def compute(experiments: list[Experiment], args: argparse.Namespace) -> bool:
                 tqdm.write(f"{experiment.name} {cell} is left out: {error}", file=sys.stderr)
                 left_out += 1
                 continue
+            except Exception as error:
+                error.add_note(f"in {experiment.name} {cell} of the {args.profile} profile")
+                raise
             write_record(args.results, record)
     return left_out == 0
 
@@ -225,9 +228,9 @@ def render(results: Path, output: Path) -> None:
 
 def remove_others(folder: Path, written: set[Path]) -> None:
     """Remove fragments of an earlier run that this one has not written, or pages would go on showing them."""
-    for path in folder.glob("*"):
+    for path in folder.glob("[!.]*.md"):  # not another process's temporary files
         if path not in written:
-            path.unlink()
+            path.unlink(missing_ok=True)
 
 
 def complete_records(

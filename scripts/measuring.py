@@ -73,7 +73,7 @@ def memory_in_use_mb(device: str) -> float:
 
 def circumstances(options: argparse.Namespace) -> dict[str, Any]:
     """Return the part of a record that says on what it was measured."""
-    packages = ("torch", "numpy", "scipy", "foolbox", "torchattacks")
+    packages = ("torch", "numpy", "scipy", "foolbox", "torchattacks", "adv-lib")
     installed = {d.metadata["Name"].lower(): d.version for d in metadata.distributions()}
     accelerator = torch.cuda.get_device_name() if options.device == "cuda" else None
     return {

@@ -27,13 +27,13 @@ from typing import Any
 
 import nbformat
 from execute_pages import executed, read_page
-from mathml import math_characters, render_arithmatex, write_math_font
+from mathml import math_characters, render_arithmatex, write_math_font, write_root_font
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from nbclient.exceptions import CellExecutionError
-from page_markdown import SVG, Records, download_notebook, notebook_markdown
+from page_markdown import SVG, Records, download_notebook, keep_together, marked_if_wide, notebook_markdown
 
 _figures: list[str] = []
 _characters: set[str] = set()
@@ -73,9 +73,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) 
 
 
 def on_page_content(html: str, page: Page, **_: Any) -> str:
-    """Write mathematics as MathML."""
+    """Write mathematics as MathML, and keep numbers on one line with their signs."""
     try:
-        html = render_arithmatex(html)
+        html = keep_together(render_arithmatex(html))
     except ValueError as error:
         raise PluginError(f"{page.file.src_uri}: {error}") from error
     _characters.update(math_characters(html))
@@ -88,8 +88,10 @@ def on_post_page(output: str, **_: Any) -> str:
 
 
 def on_post_build(config: MkDocsConfig, **_: Any) -> None:
-    """Write the font of the formulas, with the characters that they use."""
-    write_math_font(_characters, Path(config.site_dir) / "assets" / "math.woff")
+    """Write the fonts of the formulas, with the characters that they use."""
+    assets = Path(config.site_dir) / "assets"
+    write_math_font(_characters, assets / "math.woff")
+    write_root_font(assets / "root.woff")
 
 
 def _is_literate(file: File) -> bool:
@@ -107,7 +109,7 @@ def _with_download(markdown: str, stem: str) -> str:
 
 
 def _stash(match: re.Match[str]) -> str:
-    _figures.append(match[0])
+    _figures.append(marked_if_wide(match[0]))
     return f'<i data-figure="{len(_figures) - 1}"></i>'
 
 

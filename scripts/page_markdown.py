@@ -29,6 +29,15 @@ ADDRESS = re.compile(r"^\[?<.+ at 0x[0-9a-f]+>")
 SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
 VARIABLE = re.compile(r"var\((--[\w-]+)(?:, ?([^)]*))?\)")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+MARKUP = re.compile(r"(<(code|pre|math|svg|script|style)\b.*?</\2>|<[^>]*>)", re.DOTALL)
+NAME = re.compile(r"\b[A-Z]+\d+(?:-\d+)+(?:\(\S+?\))?")  # a model's: N100-100-10, FC10(1e-4)
+WIDE = 410  # points
+NUMBER = r"[+−-]?\d(?:[\d.,]*\d)?"
+TIES = [  # what a line must not be broken in: a percentage, an interval, a short equation
+    (re.compile(r"(?<=\d)\s(?=%)"), "\u00a0"),
+    (re.compile(rf"(\[{NUMBER}(?:\s%)?,)\s(?={NUMBER}(?:\s%)?\])"), "\\1\u00a0"),
+    (re.compile(r"((?:^|(?<=[\s(\[]))[^\s&;(\[]{0,4})\s(=|≈|≤|≥|&lt;|&gt;)\s(?=[+−-]?\d)"), "\\1\u00a0\\2\u00a0"),
+]
 
 
 class Records:
@@ -154,6 +163,23 @@ def _text(text: str) -> str:
     return f'<pre class="output" data-search-exclude><code>{escape(text, quote=False)}</code></pre>' if text else ""
 
 
+def keep_together(html: str) -> str:
+    """Return HTML in which no line ends inside a percentage, an interval, a short equation or a model's name.
+
+    Code and mathematics are left as they are.
+
+    Example:
+        >>> keep_together("<p>7.4 % (δ = 0.2), <code>7.4 %</code></p>")
+        '<p>7.4\\xa0% (δ\\xa0=\\xa00.2), <code>7.4 %</code></p>'
+    """
+    pieces = MARKUP.split(html)
+    for i in range(0, len(pieces), 3):
+        for pattern, tied in TIES:
+            pieces[i] = pattern.sub(tied, pieces[i])
+        pieces[i] = NAME.sub(r'<span class="whole">\g<0></span>', pieces[i])
+    return "".join(piece for i, piece in enumerate(pieces) if i % 3 != 2)
+
+
 def figure_html(svg: str, alt: str = "", caption: str = "") -> str:
     """Return an SVG as one line of HTML: a figure with its description for those who cannot see it."""
     svg = themable_svg(svg, title=alt) if alt or "themable" not in svg else svg[svg.index("<svg") :]
@@ -164,6 +190,17 @@ def figure_html(svg: str, alt: str = "", caption: str = "") -> str:
 def _figure(content: str, caption: str) -> str:
     below = f"<figcaption>{caption}</figcaption>" if caption else ""
     return f'<figure class="figure">{content}{below}</figure>'
+
+
+def marked_if_wide(svg: str) -> str:
+    """Return an SVG, with the class `wide` if a phone would shrink its words until they cannot be read.
+
+    Example:
+        >>> marked_if_wide('<svg class="themable" viewBox="0 0 460.8 259.2">')
+        '<svg class="themable wide" viewBox="0 0 460.8 259.2">'
+    """
+    box = re.match(r'<svg[^>]*viewBox="0 0 ([\d.]+)', svg)
+    return svg.replace('class="themable"', 'class="themable wide"', 1) if box and float(box[1]) >= WIDE else svg
 
 
 def unique_ids(svg: str, prefix: str) -> str:

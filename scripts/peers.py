@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -26,11 +29,16 @@ class Attack:
 def peers() -> Iterator[Attack]:
     """Yield the peers that are installed, and name those that are not."""
     yield Attack("SciPy L-BFGS-B, one image at a time", "targeted", scipy_loop, slow=True)
-    for name, found in {"Foolbox": foolbox_attacks, "torchattacks": torchattacks_attacks}.items():
+    libraries = {
+        "foolbox": foolbox_attacks,
+        "torchattacks": torchattacks_attacks,
+        "--no-deps adv-lib": adv_lib_attacks,  # visdom, which it asks for, does not build
+    }
+    for package, found in libraries.items():
         try:
             yield from found()
         except ImportError as error:
-            print(f"left out: {name} ({error}); pip install {name.lower()}")
+            print(f"left out: {found.__name__} ({error}); pip install {package}")
 
 
 def foolbox_attacks() -> Iterator[Attack]:
@@ -45,20 +53,48 @@ def foolbox_attacks() -> Iterator[Attack]:
 
         return run
 
-    ddn, cw = fb.attacks.DDNAttack, fb.attacks.L2CarliniWagnerAttack
+    ddn = fb.attacks.DDNAttack
+    fmn = fb.attacks.L2FMNAttack(steps=1000, init_attack=ddn(steps=100))
+    cw = fb.attacks.L2CarliniWagnerAttack(binary_search_steps=9, steps=1000)
     yield Attack("Foolbox DDN 100", "targeted", wrap(ddn(steps=100), True))
-    yield Attack("Foolbox DDN 1000", "targeted", wrap(ddn(steps=1000), True))
-    for steps in (100, 1000):
-        started = fb.attacks.L2FMNAttack(steps=steps, init_attack=ddn(steps=100))
-        yield Attack(f"Foolbox FMN {steps} from DDN 100", "targeted", wrap(started, True))
-    yield Attack("Foolbox C&W 9 x 1000", "targeted", wrap(cw(binary_search_steps=9, steps=1000), True), slow=True)
+    yield Attack("Foolbox FMN 1000 from DDN 100", "targeted", wrap(fmn, True))
+    yield Attack("Foolbox C&W 9 x 1000", "targeted", wrap(cw, True), slow=True)
     yield Attack("Foolbox DDN 1000", "untargeted", wrap(ddn(steps=1000), False))
-    every_class = nearest_of_all(wrap(ddn(steps=1000), True))
-    yield Attack("Foolbox DDN 1000 to each class", "untargeted", every_class, slow=True)
-    yield Attack("Foolbox FMN 1000", "untargeted", wrap(fb.attacks.L2FMNAttack(steps=1000), False))
-    started = fb.attacks.L2FMNAttack(steps=1000, init_attack=ddn(steps=100))
-    yield Attack("Foolbox FMN 1000 from DDN 100", "untargeted", wrap(started, False))
+    yield Attack("Foolbox FMN 1000 from DDN 100", "untargeted", wrap(fmn, False))
     yield Attack("Foolbox DeepFool", "untargeted", wrap(fb.attacks.L2DeepFoolAttack(), False))
+
+
+def adv_lib_attacks() -> Iterator[Attack]:
+    """Yield Adversarial Library's, by the authors of several of them, with its defaults but for the steps."""
+    sys.modules.setdefault("visdom", ModuleType("visdom"))  # imported for plots, which nobody asks for here
+    from adv_lib import attacks
+
+    def from_ddn(steps: int, targeted: bool) -> Run:
+        def run(model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
+            found = attacks.ddn(model, inputs, classes, targeted=targeted, steps=100, levels=None)
+            reached = (model(found).argmax(1) == classes) == targeted  # it refuses to start elsewhere
+            x, wanted, start = inputs[reached], classes[reached], found[reached]
+            if len(x):
+                found[reached] = attacks.fmn(model, x, wanted, 2, targeted, steps, starting_points=start)
+            return found
+
+        return run
+
+    for goal in ("targeted", "untargeted"):
+        aim = {"targeted": goal == "targeted"}
+        for steps in (100, 1000):
+            yield Attack(f"adv-lib DDN {steps}", goal, partial(attacks.ddn, steps=steps, levels=None, **aim))
+            yield Attack(f"adv-lib FMN {steps} from DDN 100", goal, from_ddn(steps, aim["targeted"]))
+        yield Attack("adv-lib PDGD 1000", goal, partial(attacks.pdgd, num_steps=1000, **aim))
+        yield Attack("adv-lib ALMA 1000", goal, partial(attacks.alma, num_steps=1000, **aim))
+    search = {"binary_search_steps": 9, "max_iterations": 1000, "targeted": True}
+    yield Attack("adv-lib C&W 9 x 1000", "targeted", partial(attacks.carlini_wagner_l2, **search), slow=True)
+    yield Attack("adv-lib SuperDeepFool", "untargeted", attacks.sdf)
+    yield Attack("adv-lib FAB 100", "untargeted", partial(attacks.fab, norm=2))
+    each = partial(attacks.fab, norm=2, targeted_restarts=True)
+    yield Attack("adv-lib FAB 100 to each class", "untargeted", each, slow=True)
+    every_class = nearest_of_all(from_ddn(1000, targeted=True))
+    yield Attack("adv-lib FMN 1000 from DDN 100 to each class", "untargeted", every_class, slow=True)
 
 
 def nearest_of_all(targeted: Run) -> Run:

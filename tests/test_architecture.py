@@ -9,7 +9,7 @@ import tutorial_pkg
 
 ORDER = [
     {"fingerprint", "records", "paper", "image_cache", "precision"},
-    {"image_folder"},
+    {"image_folder", "provenance"},
     {"data"},
     {"models"},
     {"metrics", "roc"},

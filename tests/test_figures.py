@@ -1,5 +1,4 @@
 import re
-from dataclasses import replace
 from xml.etree import ElementTree
 
 import matplotlib
@@ -17,8 +16,10 @@ from tutorial_pkg.figures import (
     markdown_table,
     mean_sd,
     percent,
-    provenance_line,
     sd_below,
+    signed,
+    span,
+    with_interval,
 )
 
 
@@ -67,59 +68,49 @@ def test_image_grid_keeps_the_pixels():
     assert set(re.findall(r'<image [^>]*?width="([\d.]+)"', svg)) == {"28"}
 
 
+def test_image_grid_keeps_groups_apart():
+    images = [np.zeros((4, 4))] * 4
+    one, two, three, four = (
+        axis.get_position()
+        for axis in drawn(image_grid([images, images], group=2, column_titles=["left", "right"])).axes[:5]
+        if axis.images
+    )
+    assert three.x0 - two.x1 > 1.2 * (two.x0 - one.x1) > 0
+    assert four.x0 - three.x1 == pytest.approx(two.x0 - one.x1)
+
+
+def test_column_titles_are_over_the_first_row_and_repeated():
+    figure = image_grid([[np.zeros((4, 4))] * 4] * 2, group=2, column_titles=["left", "right"], titles=[["t"] * 4] * 2)
+    texts = [[text.get_text() for text in axis.texts] for axis in figure.axes if axis.images]
+    assert texts == [["left"], ["right"], ["left"], ["right"], [], [], [], []]
+    assert figure_svg(figure, title="x").count("<image ") == 8
+
+
+def drawn(figure):
+    figure.draw_without_rendering()
+    return figure
+
+
 def test_tables_and_numbers():
     assert markdown_table(["a", "b"], [["x", "1"]]) == "| a | b |\n| --- | ---: |\n| x | 1 |"
     assert percent(0.01234) == "1.23 %"
     assert percent(float("nan")) == "–"
+    assert percent(1.0, 3) == "100 %"
+    assert percent(0.999999, 1) == "100.0 %", "rounded, and not all"
+    assert percent(0.0) == "0 %"
+    assert signed(-0.004) == "0.00"
+    assert with_interval(0.05, -0.001, 0.1) == "+0.05 [0.00,\N{NO-BREAK SPACE}+0.10]"
+    assert with_interval(-0.0125, -0.02, -0.005, 3) == "−0.013 [−0.020,\N{NO-BREAK SPACE}−0.005]"
+    assert span([974, 970, 972]) == "970 to 974"
+    assert span([1000, 1000]) == "1,000"
     assert mean_sd([1.0]) == "1.00"
     assert mean_sd([0.01, 0.03], digits=1, scale=100) == "2.0\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}1.4"
     assert sd_below(mean_sd([0.01, 0.03], digits=1, scale=100)) == "2.0<br><small>±\N{NO-BREAK SPACE}1.4</small>"
     assert sd_below(mean_sd([1.0])) == "1.00"
-    assert mean_sd([1.0, 1.001]) == "1.00\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.00"
-    assert mean_sd([1.0, 1.001], show_zero=False) == "1.00"
+    assert mean_sd([1.0, 1.001]) == "1.00", "a deviation that rounds to zero is not shown"
+    assert mean_sd([1.0, 1.001], show_zero=True) == "1.00\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.00"
     assert beside("2.0", "1.9") == "2.0&nbsp;<small>(1.9)</small>"
     assert beside("2.0", "1.9", below=True) == "2.0<br><small>(1.9)</small>"
-
-
-def test_provenance_says_where_numbers_come_from():
-    line = provenance_line([make_record(), make_record(config={"seed": 1})], stale=True)
-    for part in (
-        "quick",
-        "digits (cccccccc)",
-        "CPU",
-        "3 s",
-        "seeds 0, 1",
-        "code ffffffff",
-        "torch 2",
-        "stale",
-    ):
-        assert part in line
-    assert "not MNIST" in line
-    assert "not MNIST" not in provenance_line([replace(make_record(), profile="paper")])
-
-
-def test_provenance_of_confirmed_records_ends_with_what_confirmed_them(tmp_path):
-    line = provenance_line([make_record()], confirmed_in="laptop")
-    assert (
-        line
-        == provenance_line([make_record()])
-        + " · code changed since, [same numbers in its laptop run][confirmed-records]"
-    )
-    assert "same numbers" not in provenance_line([make_record()], stale=True, confirmed_in="laptop")
-    Renderer(tmp_path, "x", [make_record()], confirmed_in="quick").table("f", ["a"], [["1"]])
-    shown = (tmp_path / "x" / "f.md").read_text()
-    assert "code changed since, [same numbers in its quick run][confirmed-records]</span>" in shown
-    assert "stale" not in shown
-
-
-def test_provenance_names_no_data_where_none_were_used(tmp_path):
-    renderer = Renderer(tmp_path, "x", [make_record()], stale=True)
-    renderer.note_no_data()
-    renderer.table("f", ["a"], [["1"]])
-    shown = (tmp_path / "x" / "f.md").read_text()
-    assert "profile <b>quick</b> · no data · CPU" in shown
-    assert "digits" not in shown
-    assert "stale" in shown
 
 
 def test_renderer_writes_once(tmp_path):
@@ -142,4 +133,6 @@ def test_every_fragment_has_its_provenance(tmp_path, kind):
         renderer.table("f", ["a"], [["1"]])
     else:
         renderer.figure("f", plot(), caption="c", alt="a")
-    assert 'class="provenance"' in (tmp_path / "x" / "f.md").read_text()
+    shown = (tmp_path / "x" / "f.md").read_text()
+    assert 'class="provenance"' in shown
+    assert 'id="provenance-x-f"' in shown

@@ -42,7 +42,7 @@ def test_above_shares_weights_and_mode():
 
 
 def test_unknown_names_say_what_there_is():
-    with pytest.raises(ValueError, match=r"unknown model 'resnet'.*fc100-100-10"):
+    with pytest.raises(ValueError, match=r"unknown model 'resnet'.*fc100-100-10.*alexnet-small.*quocnet-full"):
         build_model("resnet")
     model = build_model("softmax")
     with pytest.raises(ValueError, match=r"unknown layer 'conv9'; this model has logits"):

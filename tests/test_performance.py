@@ -1,9 +1,12 @@
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from tutorial_pkg.performance import attack_table, pareto_figure, scaling_figure, write_performance
 
+REPOSITORY = Path(__file__).parents[1]
 ROW = {
     "name": "ours: default",
     "goal": "targeted",
@@ -52,11 +55,23 @@ def test_every_benchmark_becomes_a_table_and_two_figures(results, tmp_path):
     )
     assert "a processor, 1 thread" in table
     assert "foolbox" not in table
+    assert "**The attacks, targeted.**" in table
+    ids = re.findall(r'id="(provenance-[^"]+)"', "".join(p.read_text() for p in (tmp_path / "out").rglob("*.md")))
+    assert len(ids) == len(set(ids)) == 4
 
 
 def test_failures_are_named_in_the_figure():
     labels = pareto_figure([ROW, PEER]).axes[0].get_legend_handles_labels()[1]
-    assert labels == ["ours: default", "DDN (98 % succeed)"]
+    assert labels == ["ours: default", "DDN (98 %)"]
+
+
+def test_a_package_has_a_colour_and_its_attacks_a_marker_each():
+    peers = [{**PEER, "name": f"adv-lib attack {i}"} for i in range(10)]
+    ours, *lines = pareto_figure([ROW, *peers]).axes[0].lines
+    assert ours.get_markerfacecolor() == ours.get_color()
+    assert {line.get_markerfacecolor() for line in lines} == {"none"}
+    assert len({line.get_color() for line in lines}) == 1
+    assert len({line.get_marker() for line in lines}) == 10
 
 
 def test_an_attack_at_the_optimum_stays_in_the_figure():
@@ -109,6 +124,25 @@ def test_frame_bounds_have_a_row_for_each_layer_and_one_for_all(results, tmp_pat
     assert "| all | 1.00 | 9.00 | 9.0 | 3e-15 |" in text
 
 
+def test_frame_bounds_that_do_not_differ_differ_by_zero(results, tmp_path):
+    layer = {"layer": "conv1", "seconds": 0.5, "plain_seconds": 4.0, "error": 0.0}
+    totals = {name: {"seconds": 1, "cpu_seconds": 1, "peak_memory_mb": 1024} for name in ("ours", "plain")}
+    (results / "benchmark" / "spectral-cpu.json").write_text(json.dumps({**WHERE, "layers": [layer], "totals": totals}))
+    write_performance(tmp_path / "out", results)
+    assert "| 8.0 | 0 |" in (tmp_path / "out" / "performance" / "spectral-cpu.md").read_text()
+
+
+def test_networks_of_a_kind_share_a_row(results, tmp_path):
+    row = {"network": "sigmoid", "num_classes": 100, "num_images": 40, "success": 1.0, "nearest_share": 1.0}
+    row |= {"ratio_mean": 1.0, "ratio_max": 1.0, "passes": 80.0, "passes_of_all": 900.0}
+    orders = [{**row, "seed": i, "ratio_max": 1 + i / 10, "seconds": 1.0, "seconds_of_all": 10.0 * i} for i in (1, 3)]
+    (results / "benchmark" / "classes-cpu.json").write_text(json.dumps({**WHERE, "orders": orders}))
+    write_performance(tmp_path / "out", results)
+    table = (tmp_path / "out" / "performance" / "classes-cpu.md").read_text()
+    assert table.count("| sigmoid |") == 1
+    assert "| sigmoid | 100 | 2 × 40 | 100.0 | 100 | 1.0000 | 1.300 | 80 | 900 | 20 |" in table
+
+
 def test_an_accelerator_is_named_instead_of_the_processor(results, tmp_path):
     machine = {"machine": {"processor": "a processor", "accelerator": "a GPU"}, "seconds": "elapsed"}
     content = {**WHERE, **machine, "model": "fc", "data": "mnist", "num_images": 60_000, "seconds_taken": 8.0}
@@ -117,4 +151,25 @@ def test_an_accelerator_is_named_instead_of_the_processor(results, tmp_path):
     write_performance(tmp_path / "out", results)
     text = (tmp_path / "out" / "performance" / "training-set-cuda.md").read_text()
     assert "| 60,000 | 8.0 | 7,500 | 0.50 | 100.00 | 0.0612 |" in text
-    assert "a GPU; elapsed seconds" in text
+    assert "a GPU · elapsed seconds" in text
+
+
+@pytest.mark.parametrize(
+    "path", sorted((REPOSITORY / "results" / "benchmark").glob("*-mnist-*.json")), ids=lambda p: p.stem
+)
+def test_no_peer_is_both_as_near_and_as_fast_as_the_page_says(path):
+    rows = json.loads(path.read_text())["rows"]
+    defaults = {"targeted": "ours: boundary walk (default)", "untargeted": "ours: nearest class"}
+    for goal, name in defaults.items():
+        (ours,) = [row for row in rows if row["goal"] == goal and row["name"] == name]
+        peers = [row for row in rows if row["goal"] == goal and not row["name"].startswith("ours")]
+        assert ours["success"] == 1
+        assert len(peers) > 5
+        as_good = [
+            peer["name"]
+            for peer in peers
+            if peer["success"] == 1
+            and peer["ratio_mean"] <= ours["ratio_mean"]
+            and peer["images_per_second"] >= ours["images_per_second"]
+        ]
+        assert not as_good

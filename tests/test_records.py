@@ -21,6 +21,13 @@ from tutorial_pkg.records import (
 )
 
 
+def test_a_profile_may_be_a_link_to_another_folder(tmp_path):
+    path = write_record(tmp_path / "elsewhere", make_record())
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "quick").symlink_to(path.parent.parent, target_is_directory=True)
+    assert read_record(tmp_path / "results" / "quick" / "table9" / path.name).key == make_record().key
+
+
 def make_record(**changes):
     record = Record(
         experiment="table9",

@@ -155,6 +155,24 @@ def test_batches_change_nothing_and_the_caller_keeps_everything():
     assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
 
 
+def test_dropout_and_batch_norm_are_asked_in_eval_mode_and_left_alone():
+    model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 3)).train()
+    inputs, labels = torch.rand(17, 6, generator=generator()), torch.randint(3, (17,), generator=generator())
+    before, state = [b.clone() for b in model.buffers()], torch.get_rng_state()
+    first = transfer_table({"model": model}, inputs, labels=labels, examples={"same": inputs})
+    assert torch.equal(first.wrong[0], first.wrong_before)
+    assert all(module.training for module in model.modules())
+    assert all(torch.equal(mine, old) for mine, old in zip(model.buffers(), before, strict=True))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_amplified_images_keep_their_dtype(dtype):
+    amplified = amplify(torch.zeros(1, 4, dtype=dtype), torch.tensor([[0, 0, 0.5, 0]], dtype=dtype), stddev=0.1)
+    assert amplified.dtype == dtype
+    assert amplified[0, 2].item() == pytest.approx(0.2, rel=4 * torch.finfo(dtype).eps)
+
+
 def test_bad_input_is_named():
     inputs, labels = torch.rand(3, 4), torch.zeros(3, dtype=torch.long)
     models = {"model": nn.Linear(4, 2)}

@@ -16,6 +16,7 @@ import numpy as np
 from cycler import cycler
 from matplotlib.figure import Figure
 
+from tutorial_pkg.provenance import provenance, provenance_span
 from tutorial_pkg.records import Record, write_atomically
 
 # Matplotlib cannot write CSS variables, so figures are drawn in these stand-ins and rewritten afterwards.
@@ -24,6 +25,9 @@ SERIES = ("#010fa0", "#b35a02", "#037a53", "#a0045f", "#05708f", "#7a5f06", "#60
 _VARIABLES = {INK: "--fig-ink", GRID: "--fig-grid", PAPER: "--fig-paper"} | {
     color: f"--fig-{i + 1}" for i, color in enumerate(SERIES)
 }
+
+GAP = 0.3
+"""Between groups of images, as a share of an image."""
 
 STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: it is searchable and takes the page's font
@@ -55,6 +59,15 @@ STYLE: Any = {
 """Matplotlib settings for every figure of the site; use as `with matplotlib.rc_context(STYLE)`."""
 
 
+def spaced(*, wspace: float = 0.02, hspace: float = 0.02) -> Any:
+    """Return `STYLE` with wider gaps between panels, where tick labels would meet.
+
+    Args:
+        wspace, hspace: between columns and rows, as a share of a panel's size.
+    """
+    return STYLE | {"figure.constrained_layout.wspace": wspace, "figure.constrained_layout.hspace": hspace}
+
+
 class Renderer:
     """Collects what an experiment shows, and writes it below `docs/_generated/<experiment>/`.
 
@@ -62,7 +75,7 @@ class Renderer:
         root: the folder of generated fragments.
         experiment: name of the experiment whose fragments these are.
         records: what they are rendered from; their provenance goes under each figure and table.
-        stale, confirmed_in: see `provenance_line`.
+        stale, confirmed_in: see `provenance.provenance`.
     """
 
     def __init__(
@@ -72,12 +85,12 @@ class Renderer:
         self.experiment = experiment
         self.values: dict[str, str] = {}
         self.written: set[Path] = set()
-        self._line = partial(provenance_line, records, stale=stale, confirmed_in=confirmed_in)
-        self._provenance = provenance_span(self._line())
+        self._stated = partial(provenance, records, stale=stale, confirmed_in=confirmed_in)
+        self._provenance = self._stated()
 
     def note_no_data(self) -> None:
         """Say under what is written from here on that no data were used; every record has to name a data set."""
-        self._provenance = provenance_span(self._line(uses_data=False))
+        self._provenance = self._stated(uses_data=False)
 
     def table(
         self,
@@ -90,7 +103,7 @@ class Renderer:
     ) -> None:
         """Write a Markdown table with its caption and provenance as `<name>.md`; see `markdown_table`."""
         shown = markdown_table(header, rows, num_text_columns=num_text_columns)
-        self._write(f"{name}.md", f"{shown}\n\n{caption_block(f'{caption} {self._provenance}')}\n")
+        self._write(f"{name}.md", f"{shown}\n\n{caption_block(self._with_provenance(name, caption))}\n")
 
     def figure(self, name: str, figure: Figure, *, caption: str, alt: str) -> None:
         """Write a figure as inline SVG with its caption and provenance as `<name>.md`.
@@ -99,7 +112,7 @@ class Renderer:
             caption: what a reader should see, in Markdown.
             alt: what it shows, for those who cannot see it.
         """
-        self._write(f"{name}.md", figure_block(figure, caption=f"{caption} {self._provenance}", alt=alt))
+        self._write(f"{name}.md", figure_block(figure, caption=self._with_provenance(name, caption), alt=alt))
 
     def text(self, name: str, markdown: str) -> None:
         """Write a fragment of Markdown as it is."""
@@ -108,6 +121,9 @@ class Renderer:
     def value(self, key: str, text: str) -> None:
         """Offer a number to the prose as `{{ <experiment>.<key> }}`."""
         self.values[f"{self.experiment}.{key}"] = text
+
+    def _with_provenance(self, name: str, caption: str) -> str:
+        return f"{caption} {provenance_span(*self._provenance, name=f'{self.experiment}-{name}')}"
 
     def _write(self, name: str, content: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -139,45 +155,6 @@ def write_values(root: Path, values: dict[str, str]) -> None:
     write_if_changed(root / "values.json", json.dumps(values, indent=1, sort_keys=True) + "\n")
 
 
-def provenance_span(line: str) -> str:
-    """Return a provenance line in the site's style."""
-    return f'<span class="provenance">{line}</span>'
-
-
-def provenance_line(
-    records: Sequence[Record], *, stale: bool = False, confirmed_in: str = "", uses_data: bool = True
-) -> str:
-    """Say in one line where numbers come from: profile, data, device, time, seeds, code, versions.
-
-    Args:
-        stale: whether the code has changed since.
-        confirmed_in: the profile in which the changed code gave the same numbers, if it did.
-        uses_data: whether the records' data set was used.
-    """
-    first = records[0]
-    seconds = sum(float(record.provenance["seconds"]) for record in records)
-    seeds = sorted({record.config["seed"] for record in records if "seed" in record.config})
-    parts = [
-        f"profile <b>{first.profile}</b>",
-        f"{first.data['name']} ({first.data['checksum'][:8]})" if uses_data else "no data",
-        ", ".join(sorted({record.provenance["device"] for record in records})),
-        f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min",
-        f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}" if seeds else "",
-        f"code {first.fingerprint[:8]}",
-        f"torch {first.provenance['versions']['torch']}",
-    ]
-    line = " · ".join(part for part in parts if part)
-    if first.profile == "quick" and uses_data:
-        bundled = "8×8 digits, not MNIST" if first.data["name"] == "digits" else "photographs, not ImageNet"
-        line += f" · bundled {bundled}: the paper's numbers do not apply"
-    if stale:
-        return line + " · <b>stale</b>: the code has changed since"
-    if confirmed_in:
-        # A heading's name, not a path: MkDocs finds its page from wherever the fragment is included.
-        line += f" · code changed since, [same numbers in its {confirmed_in} run][confirmed-records]"
-    return line
-
-
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, num_text_columns: int = 1) -> str:
     """Return a Markdown table: the first columns, of text, left-aligned and those of numbers right-aligned."""
     alignment = ["---" if i < num_text_columns else "---:" for i in range(len(header))]
@@ -186,17 +163,35 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, num_
 
 
 def percent(fraction: float, digits: int = 2) -> str:
-    """Format a fraction in percent; NaN becomes a dash."""
-    return "–" if math.isnan(fraction) else f"{100 * fraction:.{digits}f} %"
+    """Format a fraction in percent; NaN becomes a dash, and what is none or all of it has no decimals."""
+    if math.isnan(fraction):
+        return "–"
+    return f"{100 * fraction:.{0 if fraction in (0, 1) else digits}f} %"
 
 
-def mean_sd(values: Sequence[float], digits: int = 2, scale: float = 1.0, *, show_zero: bool = True) -> str:
+def signed(value: float, digits: int = 2) -> str:
+    """Format a difference with its sign, "−0.05"; what rounds to zero has none."""
+    text = f"{value:+.{digits}f}"
+    return (text if float(text) else text[1:]).replace("-", "−")
+
+
+def with_interval(value: float, low: float, high: float, digits: int = 2) -> str:
+    """Format a difference and its interval, "+0.05 [−0.01, +0.11]"."""
+    return f"{signed(value, digits)} [{signed(low, digits)},\N{NO-BREAK SPACE}{signed(high, digits)}]"
+
+
+def span(values: Sequence[int]) -> str:
+    """Format whole numbers as "970 to 974", or as one where all are the same."""
+    return f"{min(values):,} to {max(values):,}" if min(values) < max(values) else f"{values[0]:,}"
+
+
+def mean_sd(values: Sequence[float], digits: int = 2, scale: float = 1.0, *, show_zero: bool = False) -> str:
     """Format a mean and, from two values on, their standard deviation, "1.64 ± 0.05", on one line.
 
     Args:
         digits: after the point.
         scale: what both are multiplied by.
-        show_zero: whether to show a standard deviation that rounds to zero.
+        show_zero: whether to show a standard deviation that rounds to zero, which says nothing.
     """
     mean = f"{scale * float(np.mean(values)):.{digits}f}"
     sd = f"{scale * float(np.std(values, ddof=1)):.{digits}f}" if len(values) > 1 else ""
@@ -223,6 +218,8 @@ def image_grid(
     titles: Sequence[Sequence[str]] = (),
     cell_inches: float = 0.72,
     text_size: float = 8,
+    group: int = 0,
+    column_titles: Sequence[str] = (),
 ) -> Figure:
     """Draw images in rows, with a label a row and a small title over each image.
 
@@ -232,32 +229,37 @@ def image_grid(
         titles: one an image.
         cell_inches: side of a cell.
         text_size: of the titles, in points; many columns on a narrow screen need more. Row labels are larger by one.
+        group: columns that belong together; after each group is a gap. 0: all do.
+        column_titles: one a column, over the first row; those of one group are repeated for the others.
     """
     num_columns = max(len(row) for row in rows)
-    height = cell_inches * (1.28 if titles else 1.05)
+    places = [j + (j // group if group else 0) for j in range(num_columns)]  # the gaps are columns, too
+    widths = [1.0 if j in places else GAP for j in range(places[-1] + 1)]
+    size = (cell_inches * sum(widths), cell_inches * (1.28 if titles else 1.05) * len(rows))
+    margins = (1.2 * bool(row_labels), 0.25 * bool(column_titles))
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(cell_inches * num_columns + 1.2 * bool(row_labels), height * len(rows)))
-        axes = figure.subplots(len(rows), num_columns, squeeze=False)
+        figure = Figure(figsize=(size[0] + margins[0], size[1] + margins[1]))
+        axes = figure.subplots(len(rows), len(widths), squeeze=False, gridspec_kw={"width_ratios": widths})
+        for axis in axes.flat:
+            axis.set_axis_off()
         for i, row in enumerate(rows):
-            for j in range(num_columns):
-                axis = axes[i, j]
-                axis.set_axis_off()
-                if j >= len(row):
-                    continue
-                axis.imshow(row[j], cmap="gray", vmin=0, vmax=1, interpolation="none")
+            for j, (place, image) in enumerate(zip(places, row, strict=False)):
+                axis = axes[i, place]
+                axis.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="none")
                 if titles:
                     axis.set_title(titles[i][j], fontsize=text_size, fontweight="normal", pad=2)
+                if column_titles and i == 0:
+                    above = 1.4 * text_size * bool(titles) + 4
+                    text = column_titles[j % len(column_titles)]
+                    _note(axis, text, (0.5, 1), (0, above), ha="center", fontsize=text_size + 1, fontweight="bold")
             if row_labels:
-                axes[i, 0].text(
-                    -0.15,
-                    0.5,
-                    row_labels[i],
-                    transform=axes[i, 0].transAxes,
-                    ha="right",
-                    va="center",
-                    fontsize=text_size + 1,
-                )
+                _note(axes[i, 0], row_labels[i], (-0.15, 0.5), (0, 0), ha="right", va="center", fontsize=text_size + 1)
     return figure
+
+
+def _note(axis: Any, text: str, place: tuple[float, float], points: tuple[float, float], **style: Any) -> None:
+    """Write beside an image, so many points from a place that is given as a share of its sides."""
+    axis.annotate(text, place, points, xycoords="axes fraction", textcoords="offset points", **style)
 
 
 def figure_svg(figure: Figure, *, title: str) -> str:

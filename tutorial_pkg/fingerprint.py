@@ -150,7 +150,7 @@ def _tree(name: str) -> ast.Module:
 def _without_prose(node: Any) -> Any:
     """Return a syntax tree as lists and strings that are the same for every version of Python.
 
-    Left out are comments and formatting, docstrings, what an exception says, and the fields that some versions only have.
+    Left out are comments, formatting, docstrings, what an exception says, and the fields that some versions only have.
     """
     if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
         return ["Raise", _without_prose(node.exc.func)]

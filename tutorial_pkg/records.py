@@ -137,7 +137,7 @@ def read_record(path: Path | str) -> Record:
         RecordError: the file is not a whole record, or its configuration, data, code or place were changed after it
             was written; its values are believed.
     """
-    path = Path(path).resolve()
+    path = Path(path).absolute()  # a linked folder has another name behind the link
     advice = f"Delete {path} and run scripts/build_figures.py again."
     try:
         content = _decode_floats(json.loads(path.read_text(encoding="utf-8")))

@@ -39,7 +39,9 @@ def auc_difference(scores: ArrayLike, other_scores: ArrayLike, labels: ArrayLike
     """Return the first area minus the second, on the same images; the interval takes their correlation into account.
 
     Args:
-        scores, other_scores, labels: as for `auc`.
+        scores: `[N]`, as for `auc`.
+        other_scores: `[N]`, of the same images.
+        labels: `[N]`, as for `auc`.
 
     Raises:
         ValueError: as for `auc`.
@@ -54,7 +56,8 @@ def balanced_accuracy(scores: ArrayLike, labels: ArrayLike) -> float:
     """Return the mean of the two classes' shares of right answers, above 0 meaning positive; guessing gets a half.
 
     Args:
-        scores, labels: as for `auc`.
+        scores: `[N]`, as for `auc`.
+        labels: `[N]`, as for `auc`.
 
     Raises:
         ValueError: as for `auc`.

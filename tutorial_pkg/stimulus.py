@@ -64,7 +64,7 @@ def optimal_stimuli(
         if any(not 0 <= unit < count for unit in units):
             raise ValueError(f"{layer} has {count} units, numbered from 0; got {list(units)}")
         chosen = torch.tensor(list(units), device=weight.device).repeat_interleave(num_starts)
-        start = 0.5 + 0.1 * torch.randn((len(chosen), *shape), generator=generator)
+        start = 0.5 + 0.1 * torch.randn((len(chosen), *shape), generator=generator, device=generator.device)
         found = box_lbfgs(value_and_grad, start.to(weight), per_problem=(chosen,), max_iter=max_iter)
         responses = -value_and_grad(found, chosen)[0].view(len(units), num_starts)
     best = responses.argmax(1)

@@ -16,6 +16,7 @@ from scipy.stats import binomtest
 from torch import Tensor, nn
 
 from tutorial_pkg.metrics import l2_norm
+from tutorial_pkg.models.evaluation import evaluation_mode
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def transfer_table(
     """Feed every set of distorted images to every model (section 4.2, Table 2).
 
     Args:
-        models: name → model that returns logits `[N, K]`, in the mode in which it is to be measured.
+        models: name → model that returns logits `[N, K]`; asked in evaluation mode, and left as it was.
         inputs: the undistorted images, on the models' device.
         labels: their classes, `[N]`.
         examples: name → a distorted version of the same images.
@@ -160,7 +161,7 @@ def amplify(
     perturbation = _perturbation(inputs, adv_inputs)
     norm = l2_norm(perturbation)
     target_norm = stddev * math.sqrt(perturbation[0].numel())
-    return inputs + _rescaled(perturbation, torch.where(norm > 0, target_norm, 0.0))
+    return inputs + _rescaled(perturbation, torch.where(norm > 0, target_norm, norm))
 
 
 def same_norm_noise(
@@ -179,7 +180,8 @@ def same_norm_noise(
         ValueError: the shapes differ or a perturbation is not finite.
     """
     norm = l2_norm(_perturbation(inputs, adv_inputs))
-    direction = torch.randn(inputs.shape, generator=generator, dtype=inputs.dtype).to(inputs.device)
+    direction = torch.randn(inputs.shape, generator=generator, dtype=inputs.dtype, device=generator.device)
+    direction = direction.to(inputs.device)
     return inputs + _rescaled(direction, norm)
 
 
@@ -192,7 +194,8 @@ def perturbation_cosine(
 
     Args:
         inputs: the original images.
-        adv_first, adv_second: two distorted versions, such as two models' examples for the same target class.
+        adv_first: their distorted versions, such as a model's examples for a target class.
+        adv_second: others, such as another model's for the same class.
 
     Raises:
         ValueError: the shapes differ or a perturbation is not finite.
@@ -204,11 +207,11 @@ def perturbation_cosine(
 def reach(inputs: Float[Tensor, "batch *shape"], adv_source: Tensor, adv_target: Tensor) -> Float[Tensor, " batch"]:
     """Return how much of the way to the target model's own boundary the source's perturbation covers.
 
-        ⟨r, r*⟩ / ‖r*‖₂²
+        ⟨r, r⋆⟩ / ‖r⋆‖₂²
 
-    r is the source model's perturbation and r* the target model's own, both for the same target class. For a linear
+    r is the source model's perturbation and r⋆ the target model's own, both for the same target class. For a linear
     target model a reach below 1 *proves* that r cannot bring it to that class: the class's region within the box is
-    convex and x + r* its nearest point, so all of it lies where ⟨·, r*⟩ ≥ ‖r*‖².
+    convex and x + r⋆ its nearest point, so all of it lies where ⟨·, r⋆⟩ ≥ ‖r⋆‖².
 
     Args:
         inputs: the original images.
@@ -232,7 +235,7 @@ def _misclassified(model: nn.Module, inputs: Tensor, labels: Tensor, batch_size:
     """Say which images a model gets wrong; on the CPU."""
     predicted = []
     lowest, highest = labels.aminmax()
-    with torch.no_grad():
+    with evaluation_mode(model), torch.no_grad():
         for batch in inputs.split(batch_size):
             logits = model(batch.clone())  # its first operation may be in place
             if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(batch):

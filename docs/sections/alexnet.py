@@ -5,6 +5,12 @@
 # > and 4), and for every image tried there is an adversarial one that looks the same, at an average distortion of
 # > {{ figure5.paper }} (Paper, §4.2, Figure 5).
 #
+# **What comes out.** A small AlexNet on photographs of 64×64 pixels can be led to any class: {{ figure5.far.success }} of
+# {{ figure5.num_attacked }} images become a "{{ figure5.far_class }}" at a mean distortion of
+# {{ figure5.far.distortion_mean }}, and some other class is {{ figure5.far_over_nearest }} times nearer still
+# ([Q1](../claims.md#q1)). That units are no better to look at than random directions does not hold here: units' images have
+# more in common ([U3](../claims.md#u3)).
+#
 # ## What is computed
 #
 # Nothing new: the same questions as on digits, put to a larger network and to photographs. Let $f$ be the network, $\phi$
@@ -39,7 +45,7 @@
 # and the activity $a_i$ of channel $i$ is divided by that of its neighbours,
 #
 # $$
-# b_i = a_i \Big/ \Big(k + \alpha \sum_{j=i-2}^{i+2} a_j^2\Big)^{3/4} .
+# b_i = a_i \Big/ {\left(k + \alpha \sum_{j=i-2}^{i+2} a_j^2\right)}^{3/4} .
 # $$
 #
 # This, the units $\max(0, \cdot)$, which were new in so large a network, and dropout in the fully connected layers were
@@ -101,7 +107,8 @@ image_grid(pictures, cell_inches=0.9)
 # The records below are of a larger one. It was trained on {{ alexnet.num_train }} photographs of
 # {{ alexnet.num_classes }} classes (Tiny ImageNet, 64×64 pixels), of which it sees {{ alexnet.input_size }}×{{ alexnet.input_size }}:
 # Krizhevsky's 224 of 256 in the same proportion. It has {{ alexnet.num_parameters }} parameters and is right about
-# {{ alexnet.top1 }} of the validation images, where chance gives {{ alexnet.chance }}.
+# {{ alexnet.top1 }} of the validation images, where chance gives {{ alexnet.chance }}; {{ alexnet.top1_ten_patches }} when
+# it may look ten times, as Krizhevsky's was allowed to.
 #
 # --8<-- "alexnet/network.md"
 #
@@ -264,7 +271,7 @@ image_grid(pictures, cell_inches=0.9)
 #    three divisions by ten, batches of 64 instead of 128, He's initial weights, no augmentation of colours, and 16-bit products.
 #    Momentum, weight decay, dropout, random crops and mirror images are his.
 # 4. **Response normalisation** has his constants, converted to images of standard deviation 1 (his are bytes).
-# 5. **Accuracy.** {{ alexnet.top1 }} on {{ alexnet.num_classes }} classes. A network that is right more often may be harder or
+# 5. **Accuracy.** {{ alexnet.top1 }} on {{ alexnet.num_classes }} classes; all images attacked are centres. A network that is right more often may be harder or
 #    easier to fool; the numbers here are of this one network and seed.
 # 6. **Distortion** is the smallest that our attack finds; the row *by the search over c* uses the paper's method.
 # 7. **The chosen class** is "{{ figure5.far_class }}": there is no ostrich among our classes.

@@ -87,7 +87,7 @@ ink = plt.rcParams["axes.edgecolor"]
 names = (
     ("class i", (-0.25, -0.95)),
     ("class l, the target", (1.15, -0.95)),
-    ("class j", (0.0, 0.78)),
+    ("class j", (0.85, 0.78)),
 )
 for which, (name, place) in enumerate(names):
     axis.contour(
@@ -105,14 +105,18 @@ axis.plot(*entry, "s", markersize=7)
 axis.plot(1, 0, "*", markersize=11)
 axis.annotate("x", (0, 0), (-10, 6), textcoords="offset points")
 axis.annotate(
-    f"largest c: {np.linalg.norm(entry):.3f}",
+    f"largest c: length {np.linalg.norm(entry):.3f}",
     entry,
     (8, 4),
     textcoords="offset points",
     fontsize=9,
 )
 axis.annotate(
-    "nearest: 1.000", (1, 0), (8, 2), textcoords="offset points", fontsize=9
+    "nearest: length 1",
+    (1, 0),
+    (8, 2),
+    textcoords="offset points",
+    fontsize=9,
 )
 axis.set_aspect("equal")
 axis.set_xlim(-0.4, 2.0)

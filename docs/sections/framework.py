@@ -231,8 +231,7 @@ for convention in DECAY_CONVENTIONS:
 #
 # The first columns are what this page was about: errors on the training and the test set, ours beside the paper's.
 # softmax1 has a test error of {{ table1.softmax1.test_error }} %, N100-100-10 of {{ table1.N100-100-10.test_error }}
-# % and AE400-10 of {{ table1.AE400-10.test_error }} %. If the line under the table says `quick`, these are about the
-# digits, and the paper's columns serve as a reminder only.
+# % and AE400-10 of {{ table1.AE400-10.test_error }} %.
 #
 # The other columns say how far one has to go from a training image, per pixel, until the network answers another
 # class: the paper's last column, and several readings of it. How they are found, and why there is more than one, is

@@ -163,16 +163,18 @@ plt.show()
 # A network with hidden layers has no formula even without the range, since its scores are not linear in $x$. The paper
 # therefore poses a constrained optimisation problem and solves it numerically.
 #
-# ## What the paper then does
+# ## Section by section
 #
 # | section | question | method |
 # | --- | --- | --- |
-# | §2 Framework | which models and data? | softmax, fully connected, autoencoder and convolutional networks on MNIST; AlexNet on ImageNet; QuocNet on video frames |
-# | §3 Units | do units mean more than random directions? | the images that excite each the most |
-# | §4.1 Minimum distortion | how little does it take? | box-constrained L-BFGS |
-# | §4.2 Transfer | does it fool other networks? | examples made for one, shown to another |
-# | §4.2 Adversarial training | does training on them help? | pools of examples, renewed as the network learns |
-# | §4.3 Spectral analysis | how much can a layer amplify a change? | the largest singular value of each layer |
+# | [§2 Framework](framework.py) | which models and data? | softmax, fully connected, autoencoder and convolutional networks on MNIST; AlexNet on ImageNet; QuocNet on video frames |
+# | [§3 Units](units.py) | do units mean more than random directions? | the images that excite each the most |
+# | [§4.1 Minimum distortion](minimum_distortion.py) | how little does it take? | box-constrained L-BFGS |
+# | [§4.1 Is the method exact?](exactness.py) | does it find the least? | a linear classifier, where the answer can be proven |
+# | [§4.2 Transfer](transfer.py) | does it fool other networks? | examples made for one, shown to another |
+# | [§4.2 Adversarial training](adversarial_training.py) | does training on them help? | pools of examples, renewed as the network learns |
+# | [§4.3 Spectral analysis](spectral.py) | how much can a layer amplify a change? | the largest singular value of each layer |
+# | §3 and §4.2, on photographs | do the same things happen there? | [AlexNet](alexnet.py) and [QuocNet](quocnet.py) |
 #
 # ## What later work found
 #

@@ -5,6 +5,12 @@
 # > disjoint training set, far more often than random noise of the same size does. So they are not the accident of one
 # > model or of one training set. (Paper, §4.2)
 #
+# **What comes out.** Examples carry over as the paper says: those made for a network fool another one that learned from the
+# same images in {{ tables3_4.same_set.minimum.all }} of cases, where noise of the same size makes it err in
+# {{ tables3_4.same_set.noise.all }}. Across disjoint training sets {{ tables3_4.across.minimum.all }} are left
+# ([T4](../claims.md#t4), [T5](../claims.md#t5)), unless the change is enlarged: then
+# {{ tables3_4.across.amplified.all }} are wrong. So most of what is shared comes with the training images.
+#
 # ## What is measured
 #
 # Let $r_i^f$ be the smallest perturbation that makes the *source model* $f$ take the image $x_i$ for a class $l_i$. Show

@@ -88,6 +88,33 @@ def test_box_lbfgs_refuses_an_empty_box():
         box_lbfgs(lambda x: (x.sum(1), x), torch.zeros(1, 2), 1.0, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("x0", "options", "message"),
+    [
+        (torch.zeros(2), {}, r"x0 \[N, ...\] .* got torch.float32 \(2,\); .* x0\[None\]"),
+        (torch.zeros(1, 2).half(), {}, r"float32 or float64, .* got torch.float16 \(1, 2\)"),
+        (torch.full((1, 2), torch.nan), {}, "without NaN"),
+        (torch.zeros(1, 2), {"history_size": 0}, "history_size ≥ 1, got 100 and 0"),
+        (torch.zeros(1, 2), {"max_iter": -1}, "max_iter ≥ 0 .*, got -1 and 8"),
+    ],
+)
+def test_box_lbfgs_names_a_bad_start(x0, options, message):
+    with pytest.raises(ValueError, match=message):
+        box_lbfgs(lambda x: (x.sum(1), torch.ones_like(x)), x0, **options)
+
+
+@pytest.mark.parametrize("per_problem", [True, False])
+def test_an_objective_may_work_in_place(per_problem):
+    centers = torch.tensor([[0.3, 2.0], [-1.0, 0.5]])
+
+    def value_and_grad(x: torch.Tensor, center: torch.Tensor = centers) -> tuple[torch.Tensor, torch.Tensor]:
+        x.sub_(center)
+        return 0.5 * x.square().sum(1), x
+
+    x = box_lbfgs(value_and_grad, torch.zeros(2, 2), per_problem=(centers,) if per_problem else ())
+    assert torch.allclose(x, torch.tensor([[0.3, 1.0], [0.0, 0.5]]), atol=1e-5)
+
+
 def test_papers_search_finds_the_largest_c_that_succeeds(linear, images, targets):
     """A linear model's cross-entropy is convex, so SciPy's minimiser at a given c is the minimiser."""
     x, goal = images[0][:5].double(), targets[:5]

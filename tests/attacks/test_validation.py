@@ -19,6 +19,7 @@ MODEL = nn.Linear(4, 3)
         ({"inputs": X.half()}, "float32 or float64, got torch.float16"),
         ({"inputs": (255 * X).byte()}, "float32 or float64, got torch.uint8"),
         ({"inputs": X[0]}, r"batch of inputs \[N, ...\], got shape \(4,\)"),
+        ({"inputs": X.to_sparse()}, "a dense tensor of inputs, got one of layout torch.sparse_coo"),
         ({"inputs": X[:0], "targets": T[:0]}, r"non-empty batch.*got shape \(0, 4\)"),
         ({"inputs": X.double()}, "model's dtype torch.float32, got torch.float64"),
         ({"targets": None}, r"targets .* or labels .*, got neither; pass one"),
@@ -39,6 +40,7 @@ MODEL = nn.Linear(4, 3)
         ({"box": (0.5, 0.5)}, "lower < upper"),
         ({"loss": "hinge"}, "'margin', 'cross_entropy', got 'hinge'"),
         ({"max_iter": 0}, "max_iter of at least 1, got 0"),
+        ({"max_iter": True}, "max_iter of at least 1, got True"),
         ({"num_search_steps": 0}, "num_search_steps of at least 1, got 0"),
         ({"batch_size": 0}, "batch_size of at least 1, got 0"),
     ],
@@ -47,3 +49,16 @@ def test_message(change, message):
     arguments = {"model": MODEL, "inputs": X, "targets": T} | change
     with pytest.raises(ValueError, match=message):
         minimum_distortion(arguments.pop("model"), arguments.pop("inputs"), **arguments)
+
+
+def test_a_class_out_of_range_is_found_before_any_time_is_spent():
+    asked = []
+
+    def model(x: torch.Tensor) -> torch.Tensor:
+        asked.append(len(x))
+        return MODEL(x)
+
+    targets = torch.tensor([1, 2, 9])
+    with pytest.raises(ValueError, match=r"class indices in 0..2, got 1..9"):
+        minimum_distortion(model, X[:1].repeat(3, 1), targets=targets, batch_size=1)
+    assert asked == [1]

@@ -9,7 +9,7 @@ import pytest
 from tests.test_records import make_record
 from tutorial_pkg.claims import CLAIMS, Claim, Verdict, judge, write_ledger
 from tutorial_pkg.claims.base import graded
-from tutorial_pkg.claims.rendering import at_a_glance, ledger
+from tutorial_pkg.claims.rendering import PAGES, at_a_glance, ledger
 from tutorial_pkg.experiments import EXPERIMENTS
 
 EXPECTED = {
@@ -150,6 +150,7 @@ def test_pages(tmp_path):
     assert re.search(r"### U1\. One\. \{ #u1", full)
     assert "✔ holds**: 1 of 1" in full
     assert "○ not run" in full
+    assert "<small>In the paper: §3 · evidence: [Units](sections/units.py) · records: toy (quick)</small>\n" in full
     glance = at_a_glance(claims, records)
     assert "Of 2 claims" in glance
     assert '| <span class="mark holds">✔<span> holds on digits</span></span> |' in glance
@@ -157,6 +158,11 @@ def test_pages(tmp_path):
     assert "Not counted" not in glance
     write_ledger(tmp_path, claims, records)
     assert (tmp_path / "claims" / "ledger.md").read_text() == full
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_pages_are_called_by_their_titles(page, repository):
+    assert f"\n# # {PAGES[page]}\n" in (repository / "docs" / page).read_text(encoding="utf-8")
 
 
 def test_open_questions_are_shown_and_not_counted():

@@ -127,3 +127,15 @@ def test_fragments_and_values(result, attacked, tmp_path):
 def test_magnification_is_round_and_keeps_the_image():
     assert quocnet_rendering.magnification(np.full((2, 3), 0.011)) == 50
     assert quocnet_rendering.magnification(np.full((2, 3), 0.9)) == 1
+
+
+def test_units_are_shown_by_how_well_they_detect_cars():
+    units = [
+        {"kind": kind, "auc": {"value": area}}
+        for kind, area in (("best", 0.73), ("best", 0.67), ("best", 0.7), ("random", 0.9))
+    ]
+    images = np.zeros((len(units), 2, 4, 4, 3), np.uint8)
+    record = make_record(values={"units": units}, arrays={"stimuli": images[:, 0], "top_images": images})
+    figure = quocnet_rendering.stimuli_figure(record)
+    labels = [text.get_text() for axis in figure.axes for text in axis.texts]
+    assert labels == ["best\narea 0.73", "best\narea 0.70", "best\narea 0.67", "random\narea 0.90"]

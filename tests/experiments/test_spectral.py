@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -30,6 +31,13 @@ def test_the_shapes_are_alexnets():
     assert weights == 60_954_656  # "60 million parameters", biases left out
 
 
+def test_ratios_have_as_many_digits_as_the_papers_bounds():
+    assert table5.ratio(5e-5, 7.3) == "150,000"
+    assert table5.ratio(0.25, 4.0) == "16"
+    assert table5.ratio(0.3, 1.0) == "3.3"
+    assert table5.ratio(0.0, 1.0) == "–"
+
+
 def test_table5_has_a_row_a_layer_and_the_papers_numbers(monkeypatch, tmp_path):
     monkeypatch.setattr(table5, "ALEXNET", SMALL)
     config = replace(table5.CONFIGS["laptop"], num_seeds=2)
@@ -47,8 +55,14 @@ def test_table5_has_a_row_a_layer_and_the_papers_numbers(monkeypatch, tmp_path):
     output = Renderer(tmp_path, "table5", records)
     table5.render(records, output)
     table = (tmp_path / "table5" / "table5.md").read_text()
-    assert "| conv1 | 4×1×5×5 | 4×4 | 0.1 |" in table
-    assert "| fc1 | 3×5 | – | 0.09 |" in table
+    assert "| conv1 | 4×1×5×5<br><small>grid 4×4</small> | 0.1 |" in table
+    assert "| fc1 | 3×5 | 0.09 |" in table
+    assert "| 20 |" in table
+    assert "| 200 |" in table, "the ratio of the paper's bounds"
+    beyond = (tmp_path / "table5" / "table5-continuous.md").read_text()
+    assert f"| {output.values['table5.conv1.infimum']} |" in beyond
+    assert re.search(r"\| fc1 \| \S+ \| – \| 0 \| \S+ \| – \|", beyond)
+    assert "no data" in beyond
     assert output.values["table5.fc1.strict_lower"] == "0"
     assert output.values["table5.conv1.paper_upper"] == output.values["table5.conv1.paper_upper_at_most"] == "20"
     assert "no data" in table
@@ -73,7 +87,7 @@ def test_a_norm_is_at_most_its_printed_formula_times_two_over_the_stride(stride)
     ("value", "text"), [(0.0, "0"), (3e-14, "0"), (5e-5, "5.0·10<sup>−5</sup>"), (0.0123, "0.0123"), (20.0, "20")]
 )
 def test_numbers_have_as_many_digits_as_mean_something(value, text):
-    assert table5._number(value) == text
+    assert table5.three_digits(value) == text
 
 
 class OneLinearModel(Context):

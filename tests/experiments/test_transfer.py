@@ -16,6 +16,7 @@ from tutorial_pkg.experiments import Context, run_cell, table2, tables3_4, trans
 from tutorial_pkg.experiments.base import Experiment
 from tutorial_pkg.experiments.transfer_cells import (
     PAPER_NUM_IMAGES,
+    cells_figure,
     mean_with_interval,
     outside_paper,
     paper_rate,
@@ -167,6 +168,26 @@ def test_every_fragment_and_value_is_usable_on_a_page(experiment: Experiment, tm
     for path in output.written:
         tables = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in tables}) <= 1
+
+
+def test_every_model_is_drawn_in_its_own_way():
+    styles = transfer_curve.LINES
+    assert tuple(styles) == transfer_curve.MODELS
+    for key in ("color", "marker"):
+        assert len({style[key] for style in styles.values()}) == len(styles)
+
+
+@pytest.mark.parametrize(("num_columns", "shape"), [(3, (1, 3)), (6, (3, 2))])
+def test_no_panel_of_the_cells_is_empty(num_columns, shape):
+    names = [f"M{i}" for i in range(num_columns)]
+    counts = {"row": dict.fromkeys(names, 5)}
+    record = make_record(values={"num_images": 10, "errors_of_all": counts})
+    figure = cells_figure([record], {"row": "a row"}, names, {"row": [50.0] * num_columns})
+    assert figure.axes[0].get_gridspec().get_geometry() == shape
+    assert len(figure.axes) == num_columns
+    assert all(axis.get_title() for axis in figure.axes)
+    below = figure.axes[-shape[1] :]
+    assert all(axis.get_xlabel() for axis in below)
 
 
 def test_quick_and_laptop_reuse_the_models_of_table1():

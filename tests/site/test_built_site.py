@@ -123,6 +123,17 @@ def test_figures_follow_the_palette(pages: dict[Path, Page]) -> None:
         assert "aria-label=" in svg[: svg.index(">")], "a figure has no description: give its cell alt=…"
 
 
+def test_docstrings_are_shown_as_they_were_meant(site: Path) -> None:
+    for path in sorted((site / "api").glob("*.html")):
+        html = path.read_text(encoding="utf-8")
+        for text in re.findall(r"<em>(.*?)</em>", html, re.DOTALL):
+            assert re.fullmatch(r"[\w ,’'-]+", text), f"{path}: Markdown has eaten the asterisks around {text!r}"
+        for title, items in re.findall(r'section-title">(\w+):</span>.*?<ul>(.*?)</ul>', html, re.DOTALL):
+            names = [re.sub(r"<[^>]*>", "", name) for name in re.findall(r"<li[^>]*>\s*<b>(.*?)</b>", items)]
+            assert not [name for name in names if not name.isidentifier()], f"{path}: one name a line in {title}"
+            assert title != "Returns" or items.count("<li") == 1, f"{path}: a sentence is cut in two: {items}"
+
+
 def addresses(site: Path) -> list[str]:
     return [path.as_uri() for path in sorted(site.rglob("*.html"))]
 
@@ -148,6 +159,31 @@ def test_no_page_is_wider_than_a_phone(site: Path, browser: Any) -> None:
             wide[address] = width
     page.close()
     assert wide == {}
+
+
+def test_words_of_figures_can_be_read_on_a_phone(site: Path, browser: Any) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    for address in addresses(site):
+        page.goto(address)
+        sizes = page.evaluate(
+            """[...document.querySelectorAll("svg.themable:has(text)")].filter(svg => svg.clientWidth)
+            .map(svg => svg.clientWidth / svg.viewBox.baseVal.width)"""
+        )
+        assert min(sizes, default=1) > 0.8, address
+    page.close()
+
+
+def test_a_root_leaves_no_gap(site: Path, browser: Any) -> None:
+    page = browser.new_page()
+    page.goto((site / "sections" / "spectral.html").as_uri())
+    page.evaluate("document.fonts.ready")
+    gaps = page.evaluate(
+        """[...document.querySelectorAll("msqrt.short")].map(root =>
+        root.getBoundingClientRect().right - root.lastElementChild.getBoundingClientRect().right)"""
+    )
+    assert gaps
+    assert max(gaps) < 1
+    page.close()
 
 
 def test_dark_colours_reach_the_figures(site: Path, browser: Any) -> None:

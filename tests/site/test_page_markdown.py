@@ -6,7 +6,15 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat import v4
-from page_markdown import Records, download_notebook, figure_html, notebook_markdown, unique_ids
+from page_markdown import (
+    Records,
+    download_notebook,
+    figure_html,
+    keep_together,
+    marked_if_wide,
+    notebook_markdown,
+    unique_ids,
+)
 
 SVG = '<?xml version="1.0"?>\n<svg width="72pt" height="36pt" viewBox="0 0 72 36">\n\n<path id="a"/></svg>'
 
@@ -125,6 +133,43 @@ def test_figure_has_its_description_and_caption(records: Records) -> None:
 def test_two_figures_share_no_id() -> None:
     svg = '<svg><clipPath id="p1"/><g clip-path="url(#p1)"><use href="#p1"/></g></svg>'
     assert unique_ids(svg, "f") == ('<svg><clipPath id="f-p1"/><g clip-path="url(#f-p1)"><use href="#f-p1"/></g></svg>')
+
+
+@pytest.mark.parametrize(
+    ("html", "kept"),
+    [
+        ("<td>1.92 %</td>", "<td>1.92~%</td>"),
+        ("95\n%", "95~%"),
+        ("(δ = +0.25)", "(δ~=~+0.25)"),
+        ("γ = 0.01,", "γ~=~0.01,"),
+        ("|δ| &lt; 0.147", "|δ|~&lt;~0.147"),
+        ("<math><mi>n</mi></math> = 784", "<math><mi>n</mi></math>~=~784"),
+        ("[+0.02, +0.05]", "[+0.02,~+0.05]"),
+        ("[1.2 %, 3 %]", "[1.2~%,~3~%]"),
+        ("the N100-100-10's", 'the <span class="whole">N100-100-10</span>\'s'),
+    ],
+)
+def test_no_line_ends_inside_a_number(html: str, kept: str) -> None:
+    assert keep_together(html) == kept.replace("~", "\u00a0")
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<code>1.92 %</code>",
+        '<pre class="output"><code>δ = 0.2\nN100-100-10</code></pre>',
+        "<math><mn>2</mn> % <mi>x</mi> = 2</math>",
+        '<img alt="N100-100-10, 1.92 %, δ = 2">',
+        "distortion = 3, 2 of 10, [a, b]",
+    ],
+)
+def test_everything_else_is_left_as_it_is(html: str) -> None:
+    assert keep_together(html) == html
+
+
+def test_only_wide_figures_are_marked() -> None:
+    assert 'class="themable wide"' in marked_if_wide('<svg class="themable" role="img" viewBox="0 0 460 200">')
+    assert "wide" not in marked_if_wide('<svg class="themable" viewBox="0 0 280 460">')
 
 
 def test_data_in_a_figure_has_no_spaces() -> None:

@@ -15,6 +15,7 @@ from tutorial_pkg.training import (
     images,
     model_inputs,
     random_crops,
+    ten_patches,
     train_images,
     trained_model,
 )
@@ -62,6 +63,19 @@ def test_the_network_sees_the_centre():
     pictures = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
     seen = model_inputs(pictures, ImageRecipe())
     assert torch.equal(seen, pictures[:, :, 4:60, 4:60].float() / 255)
+
+
+def test_ten_patches_are_the_centre_the_corners_and_their_mirror_images():
+    pictures = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    patches = ten_patches(pictures, ImageRecipe())
+    far = slice(8, 64)
+    near = slice(0, 56)
+    whole = pictures.float() / 255
+    expected = [whole[:, :, rows, columns] for rows in (near, far) for columns in (near, far)]
+    expected.append(model_inputs(pictures, ImageRecipe()))
+    expected += [patch.flip(-1) for patch in expected]
+    assert len(patches) == 10
+    assert all(sum(torch.equal(patch, wanted) for patch in patches) == 1 for wanted in expected)
 
 
 def test_images_of_another_size_are_resized_first():

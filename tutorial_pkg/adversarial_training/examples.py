@@ -66,7 +66,7 @@ def make_examples(
     if source == "noise":
         if not math.isfinite(max_norm):
             raise ValueError("noise needs a finite max_norm, which is its norm")
-        change = torch.randn(inputs.shape, generator=generator).to(inputs)
+        change = torch.randn(inputs.shape, generator=generator, device=generator.device).to(inputs)
         stretch = math.inf
     else:
         with evaluation_mode(model):

@@ -58,7 +58,7 @@ def _estimated_slopes(
     step = PROBE_STEP * torch.where(size > 0, size, 1.0)
     with torch.no_grad():
         for _ in range(NUM_PROBES):
-            probe = torch.randn(inputs.shape[1:], generator=generator).to(inputs)
+            probe = torch.randn(inputs.shape[1:], generator=generator, device=generator.device).to(inputs)
             moved = (inputs + step.reshape(-1, *[1] * probe.ndim) * probe).clamp(*box)
             squared_slope += (margins(model(moved), labels) - over).nan_to_num().square()
     return squared_slope.sqrt()

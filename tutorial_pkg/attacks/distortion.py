@@ -104,7 +104,8 @@ def minimum_distortion(
         loss: "margin" or "cross_entropy".
         polish: whether to end on the boundary itself.
         max_iter: points evaluated at most in a walk (default 100) or for one c (default 15). More never makes
-            the default's result larger, which has a second start after 30 points, or where its walk halts.
+            the default's result larger, unless there are more than ten classes to leave: a better early class can keep
+            a later one from being tried. The default has a second start after 30 points, or where its walk halts.
         num_search_steps: values of c tried.
         batch_size: problems solved together, of which an untargeted input makes up to nine; by default as many
             as fit the processor's cache or 4 GB of an accelerator. Large networks need it smaller.
@@ -154,7 +155,8 @@ def minimum_distortion(
     with bar, evaluation_mode(model), torch.inference_mode(False), _uncompiled():
         for x, wanted in zip(inputs.detach().split(size), classes.long().split(size), strict=True):
             # Clones, because tensors made in the caller's inference mode cannot take part in a backward pass.
-            parts.append(_attack(logits, x.clone(), wanted.clone(), options, size, targeted=targets is not None))
+            goal = wanted.clone(), options, size
+            parts.append(_attack(logits, x.clone(), classes, *goal, targeted=targets is not None))
             bar.update(len(x))
     found = Found(*(torch.cat(tensors) for tensors in zip(*(vars(part).values() for part in parts), strict=True)))
     norm = torch.where(found.success, found.squared_norm.sqrt(), torch.inf)
@@ -163,12 +165,21 @@ def minimum_distortion(
 
 
 def _attack(
-    model: Classifier, inputs: Tensor, classes: Tensor, options: Options, num_problems: int, targeted: bool
+    model: Classifier,
+    inputs: Tensor,
+    every: Tensor,
+    classes: Tensor,
+    options: Options,
+    num_problems: int,
+    targeted: bool,
 ) -> Found:
-    """Attack one batch, `num_problems` at a time; inputs that are where they should be are their own solutions."""
+    """Attack one batch, `num_problems` at a time; inputs that are where they should be are their own solutions.
+
+    The classes of `every` batch are checked with the first one, before any time is spent.
+    """
     with torch.no_grad():
         logits = model(inputs)
-    check_logits(logits, inputs, classes)
+    check_logits(logits, inputs, every)
     with torch.autocast(inputs.device.type, enabled=False):  # a model may do without it while its caller does not
         return _attack_batch(model, inputs, classes, logits, options, num_problems, targeted)
 

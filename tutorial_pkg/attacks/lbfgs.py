@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tutorial_pkg.attacks.quasi_newton import inverse_hessian_coefficients
 from tutorial_pkg.attacks.running import without
-from tutorial_pkg.attacks.validation import check_box
+from tutorial_pkg.attacks.validation import check_box, check_problems
 
 SHORTEST_STEP = 1e-6  # as a share of the quasi-Newton step: below it, rounding decides
 
@@ -53,7 +53,8 @@ def box_lbfgs(
         value_and_grad: x `[n, ...]` → (values `[n]`, gradients like x), each row a problem of its own. With
             `per_problem` it is called as `value_and_grad(x, *rows)`.
         x0: where to start, `[N, ...]`; clipped to the box.
-        lower, upper: the box, the same for every variable; may be infinite.
+        lower: lower end of the box, the same for every variable; may be infinite.
+        upper: its upper end.
         per_problem: tensors with one row a problem. Where they are given, problems that have converged leave the
             batch, and `value_and_grad` gets the rows that are still running; else it always gets all N.
         max_iter: evaluations after the first.
@@ -66,7 +67,7 @@ def box_lbfgs(
         The best point of every problem, in the box exactly.
 
     Raises:
-        ValueError: an empty box.
+        ValueError: an empty box; an x0 that is not `[N, ...]`, float32 or float64, and finite; no steps remembered.
 
     Example:
         >>> center = torch.tensor([[0.3, 2.0], [-1.0, 0.5]])
@@ -77,11 +78,13 @@ def box_lbfgs(
     Source: Byrd, Lu, Nocedal & Zhu (1995), whose L-BFGS-B the paper names; the projection is Bertsekas's.
     """
     check_box((lower, upper))
+    check_problems(x0, max_iter, history_size)
     shape = x0.shape[1:]
 
     def evaluate(point: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         if per_problem:
-            values, grads = value_and_grad(point.reshape(-1, *shape), *(t[rows] for t in per_problem))
+            # A clone, because its first operation may be in place.
+            values, grads = value_and_grad(point.reshape(-1, *shape).clone(), *(t[rows] for t in per_problem))
         else:
             everywhere = solution.clone()
             everywhere[rows] = point

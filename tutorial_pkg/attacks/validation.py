@@ -28,6 +28,8 @@ def check_inputs(inputs: Tensor, box: tuple[float, float] | None) -> None:
     if not isinstance(inputs, Tensor) or inputs.dtype not in (torch.float32, torch.float64):
         advice = "inputs.float()" if isinstance(inputs, Tensor) else "torch.as_tensor(inputs)"
         raise ValueError(f"expected inputs of dtype float32 or float64, got {_kind(inputs)}; use {advice}")
+    if inputs.layout is not torch.strided:
+        raise ValueError(f"expected a dense tensor of inputs, got one of layout {inputs.layout}; use inputs.to_dense()")
     if inputs.ndim < 2 or inputs.numel() == 0:
         raise ValueError(
             f"expected a non-empty batch of inputs [N, ...], got shape {tuple(inputs.shape)}; "
@@ -128,10 +130,24 @@ def check_options(loss: str, max_iter: int | None, num_search_steps: int, batch_
     """Raise on an unknown loss or a count below one."""
     if loss not in LOSSES:
         raise ValueError(f"expected loss to be one of {', '.join(map(repr, LOSSES))}, got {loss!r}")
-    counts = {"max_iter": max_iter, "num_search_steps": num_search_steps, "batch_size": batch_size}
-    for name, count in counts.items():
-        if count is not None and not (isinstance(count, Integral) and count >= 1):
+    counts = {"max_iter": max_iter, "batch_size": batch_size}
+    given = {name: count for name, count in counts.items() if count is not None}
+    for name, count in {**given, "num_search_steps": num_search_steps}.items():
+        if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
             raise ValueError(f"expected an integer {name} of at least 1, got {count!r}")
+
+
+def check_problems(x0: Tensor, max_iter: int, history_size: int) -> None:
+    """Raise unless `box_lbfgs` can start at x0 and has steps to take and to remember."""
+    if x0.dtype not in (torch.float32, torch.float64) or x0.ndim < 2:
+        raise ValueError(
+            f"expected x0 [N, ...] of dtype float32 or float64, one problem a row, got {_kind(x0)} {tuple(x0.shape)}; "
+            "use x0.float(), and x0[None] for a single problem"
+        )
+    if x0.isnan().any():
+        raise ValueError("expected an x0 without NaN; start those problems elsewhere")
+    if max_iter < 0 or history_size < 1:
+        raise ValueError(f"expected max_iter ≥ 0 and history_size ≥ 1, got {max_iter} and {history_size}")
 
 
 def _kind(value: object) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from tutorial_pkg import paper
 from tutorial_pkg.claims.base import Claim, Records, Verdict, graded
 from tutorial_pkg.experiments.adversarial_training import difference, mean_interval, test_errors
-from tutorial_pkg.figures import mean_sd
+from tutorial_pkg.figures import mean_sd, signed
 from tutorial_pkg.records import Record
 
 PAGE = "sections/adversarial_training.py"
@@ -36,7 +36,7 @@ def _differences(
 
 def _spelled(found: dict[str, tuple[float, float, float]], second: str) -> str:
     return "; ".join(
-        f"{first} minus {second} {mean:+.2f} points (95 % interval {low:+.2f} to {high:+.2f})".replace("-", "−")
+        f"{first} minus {second} {signed(mean)} points (95 % interval {signed(low)} to {signed(high)})"
         for first, (mean, low, high) in found.items()
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 from tutorial_pkg import paper
 from tutorial_pkg.claims.base import Claim, Records, Verdict, graded
 from tutorial_pkg.experiments.table1 import missed_examples, penalty_excess
+from tutorial_pkg.figures import percent
 from tutorial_pkg.records import Record
 
 SMALL = 0.1
@@ -35,7 +36,7 @@ def _every_model_can_be_fooled(records: Records) -> Verdict:
         f"{attacked:,} searches in {len(values)} networks, for a random other class and for the nearest; of the images "
         f"found, shown to the network once more, {missed:,} did not get the class searched for"
         f"{' (' + ', '.join(where) + ')' if where else ''}. The lowest success of a network is "
-        f"{100 * min(success):.3f} %, the largest mean distortion to the nearest class {farthest:.3f}, the largest of "
+        f"{percent(min(success), 3)}, the largest mean distortion to the nearest class {farthest:.3f}, the largest of "
         f"an image {largest:.3f}",
     )
 
@@ -46,10 +47,10 @@ def _close_for_each_sample(records: Records) -> Verdict:
     success = min(record.values["success_nearest"] for record in records["table1"])
     return Verdict(
         graded(success == 1 and fraction == 1, success > 0.99 and fraction > 0.5),
-        f"success {100 * success:.2f} % at worst; {100 * fraction:.1f} % of the training images attacked have an "
+        f"success {percent(success)} at worst; {100 * fraction:.1f} % of the training images attacked have an "
         f"adversarial example within a distortion of {SMALL:g}; median {np.median(rms):.3f}, 99th percentile "
-        f"{np.quantile(rms, 0.99):.3f}, largest {rms.max():.3f}. (The paper's own softmax3 has "
-        f"{paper.TABLE1['softmax3'][2]:g} on average, to classes that it does not name.)",
+        f"{np.quantile(rms, 0.99):.3f}, largest {rms.max():.3f}; the paper's own softmax3 has "
+        f"{paper.TABLE1['softmax3'][2]:g} on average, to classes that it does not name",
     )
 
 
@@ -77,7 +78,7 @@ def _linear_with_heavy_decay(records: Records) -> Verdict:
     published = paper.TABLE1["softmax3"][2]
     return Verdict(
         graded(success == 1 and mean <= published, success > 0.9),
-        f"success {100 * success:.1f} % on softmax with λ = 1, distortion {mean:.3f} (r.m.s., random target; paper "
+        f"success {percent(success, 1)} on softmax with λ = 1, distortion {mean:.3f} (r.m.s., random target; paper "
         f"{published:g})",
     )
 

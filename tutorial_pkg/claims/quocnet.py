@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tutorial_pkg import paper
 from tutorial_pkg.claims.base import Claim, Records, Verdict, count_seeds, graded, num_weights
+from tutorial_pkg.figures import percent
 
 ENOUGH = 100
 """Recognised cars."""
@@ -23,11 +24,11 @@ def _cars(records: Records) -> Verdict:
             success == 1,
         ),
         f"{network}: {values['num_recognised']} of {values['num_cars']} validation cars are recognised; of "
-        f"{count} attacked, {100 * success:.1f} % become unrecognised, at a mean distortion of "
+        f"{count} attacked, {percent(success, 1)} become unrecognised, at a mean distortion of "
         f"{distortion['mean']:.4f} and at most {distortion['max']:.4f}; noise of the same length hides "
-        f"{100 * values['missed_under_noise']:.1f} %; rounded to 256 grey levels, "
-        f"{100 * values['success_in_8_bits']['1']:.1f} % stay unrecognised, made twice as long "
-        f"{100 * values['success_in_8_bits']['2']:.1f} %",
+        f"{percent(values['missed_under_noise'], 1)}; rounded to 256 grey levels, "
+        f"{percent(values['success_in_8_bits']['1'], 1)} stay unrecognised, made twice as long "
+        f"{percent(values['success_in_8_bits']['2'], 1)}",
         network,
     )
 

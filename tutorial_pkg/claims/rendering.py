@@ -26,6 +26,19 @@ SECTIONS = {
     "D": "Discussion (§5)",
     "O": "Open questions (reviews)",
 }
+PAGES = {
+    "sections/introduction.py": "Introduction",
+    "sections/framework.py": "Framework",
+    "sections/units.py": "Units",
+    "sections/minimum_distortion.py": "Minimum distortion",
+    "sections/exactness.py": "Is the method exact?",
+    "sections/transfer.py": "Transfer",
+    "sections/adversarial_training.py": "Adversarial training",
+    "sections/spectral.py": "Spectral analysis",
+    "sections/alexnet.py": "Natural images: AlexNet",
+    "sections/quocnet.py": "Natural images: QuocNet",
+}
+"""A page's source below docs/ → its title."""
 
 
 def write_ledger(root: Path, claims: Sequence[Claim], records: Records) -> None:
@@ -71,24 +84,29 @@ def at_a_glance(claims: Sequence[Claim], records: Records) -> str:
 
 def _entry(claim: Claim, records: Records) -> str:
     verdict = judge(claim, records)
-    profiles = _profiles(claim, records)
-    lines = [
-        f"### {claim.id}. {claim.statement} {{ #{claim.id.lower()} .claim }}",
-        "",
-        f'<p class="verdict {_css_class(verdict)}" markdown="span">**{MARKS[verdict.status]}**: {verdict.numbers}.</p>',
-        "",
-        f"- *Decided by:* {claim.decided_by}.",
-        f"- *In the paper:* section {claim.section}."
-        if claim.section[0].isdigit()
-        else "- *From:* the reviews of the paper.",
-    ]
+    return "\n".join(
+        [
+            f"### {claim.id}. {claim.statement} {{ #{claim.id.lower()} .claim }}",
+            "",
+            f'<p class="verdict {_css_class(verdict)}" markdown="span">'
+            f"**{MARKS[verdict.status]}**: {verdict.numbers}.</p>",
+            "",
+            f"*Decided by:* {claim.decided_by}.",
+            "",
+            f"<small>{_places(claim, records)}</small>",
+            "",
+        ]
+    )
+
+
+def _places(claim: Claim, records: Records) -> str:
+    """Return, in a line, where the claim is in the paper, and where its evidence and its records are here."""
+    places = [f"In the paper: §{claim.section}" if claim.section[0].isdigit() else "From the reviews of the paper"]
     if claim.page:
-        lines.append(
-            f"- *Evidence:* [{claim.page.split('/')[-1].removesuffix('.py').replace('_', ' ')}]({claim.page})."
-        )
-    if profiles:
-        lines.append(f"- *Records:* {', '.join(claim.experiments)}, profile {', '.join(profiles)}.")
-    return "\n".join(lines) + "\n"
+        places.append(f"evidence: [{PAGES[claim.page]}]({claim.page})")
+    if profiles := _profiles(claim, records):
+        places.append(f"records: {', '.join(claim.experiments)} ({', '.join(profiles)})")
+    return " · ".join(places)
 
 
 def _css_class(verdict: Verdict) -> str:

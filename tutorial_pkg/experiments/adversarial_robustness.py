@@ -14,7 +14,7 @@ from tutorial_pkg.adversarial_training import AdversarialRecipe, train_adversari
 from tutorial_pkg.attacks import gaussian_noise, minimum_distortion
 from tutorial_pkg.experiments.adversarial_training import chosen_recipes
 from tutorial_pkg.experiments.base import Context, Experiment, Result
-from tutorial_pkg.figures import SERIES, STYLE, Renderer, mean_sd, sd_below
+from tutorial_pkg.figures import SERIES, STYLE, Renderer, mean_sd, sd_below, span
 from tutorial_pkg.records import Record
 from tutorial_pkg.spectral import layer_gains
 from tutorial_pkg.transfer import transfer_table
@@ -142,7 +142,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         rows.append([way, *map(sd_below, columns.values())])
     success = min(min(mean_over_seeds(records, way, "success")) for way in WAYS)
     output.value("success", f"{100 * success:g}")
-    output.value("num_attacked", ", ".join(f"{record.values['num_attacked']:,}" for record in records))
+    output.value("num_attacked", span([record.values["num_attacked"] for record in records]))
     output.value("num_seeds", str(len(records)))
     output.table(
         "robustness",
@@ -182,7 +182,7 @@ def _draw(records: Sequence[Record]) -> Figure:
         axis.set_xlim(left=0)
         axis.set_xlabel("distortion √(Σr²/n)")
         axis.set_ylabel("images, %")
-        axis.legend(fontsize=8)
+        figure.legend(loc="outside right center")
     return figure
 
 

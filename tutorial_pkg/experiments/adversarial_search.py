@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from textwrap import fill
 
 import matplotlib
 import numpy as np
@@ -14,7 +15,7 @@ from tutorial_pkg.adversarial_training import AdversarialRecipe, train_adversari
 from tutorial_pkg.adversarial_training.recipes import ADAM_SUFFIX, ATTACKED, CANDIDATES, CHOSEN, SENSITIVITY
 from tutorial_pkg.data import Dataset
 from tutorial_pkg.experiments.base import Context, Experiment, Result
-from tutorial_pkg.figures import SERIES, STYLE, Renderer, mean_sd
+from tutorial_pkg.figures import SERIES, Renderer, mean_sd, spaced
 from tutorial_pkg.metrics import error_rate
 from tutorial_pkg.models import batched_logits
 from tutorial_pkg.records import Record
@@ -194,8 +195,8 @@ def _interval(error: float, num_images: int) -> tuple[float, float]:
 
 def _draw(records: Sequence[Record]) -> Figure:
     num_images = records[0].config["num_held_out"]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(5.8, 2.6))
+    with matplotlib.rc_context(spaced(wspace=0.06)):
+        figure = Figure(figsize=(6.4, 2.9))
         panels = figure.subplots(1, len(AXES), sharey=True)
         for panel, color, (group, label) in zip(panels, SERIES, AXES.items(), strict=False):
             found = {float(x): float(np.mean(e)) for x, e in errors(records, group).items()}
@@ -204,7 +205,8 @@ def _draw(records: Sequence[Record]) -> Figure:
             panel.plot(list(found), list(found.values()), "o", color=color)
             if group != "stretch":
                 panel.set_xscale("log")
-            panel.set_xlabel(label, fontsize=8)
+            panel.margins(x=0.15)
+            panel.set_xlabel(fill(label, 20))
         panels[0].set_ylabel("held-out error, %")
     return figure
 

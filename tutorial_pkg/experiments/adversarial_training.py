@@ -15,7 +15,7 @@ from tutorial_pkg import paper
 from tutorial_pkg.adversarial_training import AdversarialRecipe, train_adversarially
 from tutorial_pkg.adversarial_training.recipes import CANDIDATES, CHOSEN
 from tutorial_pkg.experiments.base import Context, Experiment, Result
-from tutorial_pkg.figures import SERIES, STYLE, Renderer, beside, mean_sd
+from tutorial_pkg.figures import SERIES, STYLE, Renderer, beside, mean_sd, with_interval
 from tutorial_pkg.metrics import error_rate
 from tutorial_pkg.models import batched_logits
 from tutorial_pkg.records import Record
@@ -161,9 +161,7 @@ def write_values(records: Sequence[Record], output: Renderer) -> list[str]:
         output.value(f"{key}.test_error", mean_sd(list(test_errors(records, way))))
         output.value(f"{key}.train_error", train_error(records, way))
         for other in set(ways) & {"weight decay", "input"} - {way}:
-            mean, low, high = difference(records, way, other)
-            text = f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−")
-            output.value(f"{key}.minus_{other.replace(' ', '_')}", text)
+            output.value(f"{key}.minus_{other.replace(' ', '_')}", with_interval(*difference(records, way, other)))
         for pool in next(r for r in records if r.config["way"] == way).config["recipe"].get("pools", ()):
             for setting in ("stretch", "weight", "max_norm"):
                 output.value(f"{key}.{pool['layer']}.{setting}", f"{pool[setting]:g}")
@@ -183,6 +181,7 @@ def draw(records: Sequence[Record], ordered: Sequence[str], published: Mapping[s
             axis.plot([errors.mean()] * 2, [height - 0.3, height + 0.3], color=SERIES[0], linewidth=2)
             if way in published:
                 axis.plot(published[way], height, "D", color=SERIES[1], markersize=6)
+        axis.margins(0.06, 0.12)
         axis.set_yticks(range(len(ordered)), reversed(ordered))
         axis.set_xlabel("test error, %")
         axis.grid(axis="y", visible=False)

@@ -6,6 +6,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,7 @@ class Experiment:
     run: Callable[[Any, Context], Result]
     render: Callable[[Sequence[Record], Renderer], None]
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Fingerprint of the code that computes this experiment's cells; rendering is not part of it."""
         return code_fingerprint(self.run)

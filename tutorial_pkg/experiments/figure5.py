@@ -223,18 +223,21 @@ def _triples(record: Record) -> Figure:
     parts = [record.arrays[name] / 255.0 for name in ("clean", "difference", "adversarial")]
     triples = list(zip(*parts, strict=True))
     titles = [
-        (label, f"change × {MAGNIFIED}", f"→ {target}")
+        (_short(label), "", f"→ {_short(target)}")
         for label, target in zip(record.values["labels"], record.values["targets"], strict=True)
     ]
     pairs = range(0, len(triples) - 1, 2)
     return image_grid(
         [[*triples[i], *triples[i + 1]] for i in pairs],
-        titles=[[_short(title) for title in (*titles[i], *titles[i + 1])] for i in pairs],
+        titles=[[*titles[i], *titles[i + 1]] for i in pairs],
         cell_inches=1.1,
+        text_size=9.5,
+        group=3,
+        column_titles=["image", f"change × {MAGNIFIED}", "adversarial"],
     )
 
 
-def _short(title: str, length: int = 18) -> str:
+def _short(title: str, length: int = 16) -> str:
     return title if len(title) <= length else title[: length - 1] + "…"
 
 

@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from tutorial_pkg.figures import SERIES, STYLE, Renderer, image_grid
+from tutorial_pkg.figures import SERIES, Renderer, image_grid, spaced, with_interval
 from tutorial_pkg.records import Record
 from tutorial_pkg.units import NEGLIGIBLE, verdict
 
@@ -115,8 +115,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
 def effect(record: Record, pair: str, name: str, *, split: bool = False) -> str:
     """Return δ with its interval, on two lines for a narrow column."""
     found = record.values["comparisons"][pair][name]
-    text = f"{found['delta']:+.2f} [{found['low']:+.2f}, {found['high']:+.2f}]"
-    text = text.replace("-", "−").replace(", ", ",\N{NO-BREAK SPACE}")
+    text = with_interval(found["delta"], found["low"], found["high"])
     return text.replace(" [", "<br>[") if split else text
 
 
@@ -163,13 +162,13 @@ def _grid(record: Record, kind: str) -> Figure:
 
 
 def _classes(record: Record, kind: str) -> str:
-    """Say, row by row, which classes are there more than once."""
+    """Say which classes each row shows more than once."""
     parts = []
     for row in record.values["classes"][kind]:
         counts = {name: row.count(name) for name in dict.fromkeys(row)}
         repeated = sorted((name for name in counts if counts[name] > 1), key=lambda name: -counts[name])
-        parts.append(", ".join(f"{counts[name]} {name}" for name in repeated) or f"{len(counts)} different classes")
-    return f" Classes that are there more than once, row by row: {'; '.join(parts)}."
+        parts.append(", ".join(f"{counts[name]} {name}" for name in repeated) or "none twice")
+    return f" Classes that a row shows more than once: {'; '.join(f'{i}. {part}' for i, part in enumerate(parts, 1))}."
 
 
 def _effects(by_layer: Mapping[str, Record]) -> Figure:
@@ -177,8 +176,8 @@ def _effects(by_layer: Mapping[str, Record]) -> Figure:
     layers = [layer for layer in by_layer if layer != "pixels"]
     columns = min(2, len(layers))
     rows = -(-len(layers) // columns)
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(5.6, 0.6 + 1.9 * rows))
+    with matplotlib.rc_context(spaced(wspace=0.06)):
+        figure = Figure(figsize=(6.2, 0.6 + 2.1 * rows))
         axes = np.atleast_1d(figure.subplots(rows, columns, sharex=True, sharey=True)).flat
         for axis, layer in zip(axes, layers, strict=False):
             axis.axvspan(-NEGLIGIBLE, NEGLIGIBLE, color=SERIES[7], alpha=0.18, linewidth=0)
@@ -186,10 +185,10 @@ def _effects(by_layer: Mapping[str, Record]) -> Figure:
                 found = by_layer[layer].values["comparisons"]["units-uniform"][name]
                 axis.plot((found["low"], found["high"]), (y, y), color=SERIES[0], linewidth=1.6)
                 axis.plot(found["delta"], y, "o", color=SERIES[0], markersize=4.5)
-            axis.set_title(LAYERS[layer], fontsize=9)
-            axis.set_yticks(range(len(NAMES)), NAMES.values(), fontsize=8)
+            axis.set_title(LAYERS[layer], fontsize=10)
+            axis.set_yticks(range(len(NAMES)), NAMES.values())
             axis.set_xlim(-1.05, 1.05)
-            axis.set_xticks((-1, 0, 1))
+            axis.set_xticks((-0.5, 0, 0.5))
         axis.invert_yaxis()
-        figure.supxlabel("Cliff's δ, units against random directions", fontsize=9)
+        figure.supxlabel("Cliff's δ, units against random directions", fontsize="medium")
     return figure

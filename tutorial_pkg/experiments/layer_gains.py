@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from tutorial_pkg.attacks import minimum_distortion
 from tutorial_pkg.experiments.base import Context, Experiment, Result
-from tutorial_pkg.figures import SERIES, STYLE, Renderer, mean_sd, sd_below
+from tutorial_pkg.figures import SERIES, STYLE, Renderer, mean_sd, sd_below, span
 from tutorial_pkg.models import batched_logits
 from tutorial_pkg.records import Record
 from tutorial_pkg.spectral import layer_gains
@@ -136,8 +136,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     num_seeds = len({record.config["seed"] for record in records})
     several = num_seeds > 1
     spread = f" Mean and standard deviation over {num_seeds} seeds." * several
-    attacked = [record.values["num_attacked"] for record in records]
-    output.value("num_attacked", f"{min(attacked):,} to {max(attacked):,}")
+    output.value("num_attacked", span([record.values["num_attacked"] for record in records]))
     output.table(
         "gains",
         ["layer", "own bound", "bound so far", "attack, largest", "attack, mean", "noise, mean", "bound ÷ largest"],
@@ -165,7 +164,7 @@ def _draw(layers: dict[str, list[dict]]) -> Figure:
         ("noise_mean", "noise, mean", ":"),
     ]
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 3.4))
+        figure = Figure(figsize=(6.4, 3.6))
         panels = figure.subplots(1, len(layers), sharey=True, squeeze=False)[0]
         for panel, (name, rows) in zip(panels, layers.items(), strict=True):
             names = ["input", *(row["name"] for row in rows)]
@@ -175,7 +174,7 @@ def _draw(layers: dict[str, list[dict]]) -> Figure:
             panel.set_title(name)
             panel.tick_params(axis="x", rotation=30)
         panels[0].set_ylabel("gain from the input")
-        panels[0].legend(fontsize=8)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 

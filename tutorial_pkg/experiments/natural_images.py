@@ -14,7 +14,7 @@ from tutorial_pkg.training import ImageRecipe, ImageTraining, build_image_model,
 DATASETS = {"quick": "photographs", "laptop": "tiny-imagenet", "paper": "tiny-imagenet"}
 RECIPES = {
     "quick": ImageRecipe("alexnet-tiny", image_size=32, epochs=30, batch_size=16, learning_rate=0.005, bfloat16=False),
-    "laptop": ImageRecipe(),
+    "laptop": ImageRecipe(epochs=40),
     "paper": ImageRecipe("alexnet", image_size=256, epochs=60, batch_size=256, learning_rate=0.04),
 }
 """Profile → data and training."""

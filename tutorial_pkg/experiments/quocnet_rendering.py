@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from tutorial_pkg.figures import SERIES, STYLE, Renderer, image_grid, percent
+from tutorial_pkg.figures import SERIES, STYLE, Renderer, image_grid, percent, with_interval
 from tutorial_pkg.models import QUOCNETS
 from tutorial_pkg.records import Record
 from tutorial_pkg.roc import auc_difference
@@ -141,7 +141,7 @@ def roc_figure(record: Record) -> Figure:
         axis.set_xlabel("false alarms, % of other images")
         axis.set_ylabel("found, % of the cars")
         axis.set_aspect("equal")
-        axis.legend(loc="lower right", fontsize=8, title="area")
+        axis.legend(loc="lower right", title="area")
     return figure
 
 
@@ -161,11 +161,10 @@ def filters_figure(filters: np.ndarray) -> Figure:
 def stimuli_figure(record: Record) -> Figure:
     """Draw a row a unit: its optimal stimulus, then the images that it likes best."""
     arrays, units = record.arrays, record.values["units"]
-    rows = [
-        [stimulus / 255.0, *(image / 255.0 for image in images)]
-        for stimulus, images in zip(arrays["stimuli"], arrays["top_images"], strict=True)
-    ]
-    labels = [f"{unit['kind']}\narea {unit['auc']['value']:.2f}" for unit in units]
+    # The best units first, then the random ones, each by how well they detect cars.
+    order = sorted(range(len(units)), key=lambda i: (units[i]["kind"] != "best", -units[i]["auc"]["value"]))
+    rows = [[image / 255.0 for image in (arrays["stimuli"][i], *arrays["top_images"][i])] for i in order]
+    labels = [f"{units[i]['kind']}\narea {units[i]['auc']['value']:.2f}" for i in order]
     return image_grid(rows, row_labels=labels, cell_inches=0.68, text_size=10)
 
 
@@ -180,13 +179,20 @@ def render_figure6(records: Sequence[Record], output: Renderer) -> None:
             arrays["clean"], arrays["adversarial"], arrays["difference"], factors, strict=True
         )
     ]
-    captions = [["a car", "not a car", f"change × {factor}"] for factor in factors]
+    captions = [["", "", f"× {factor}"] for factor in factors]
     pairs, titles = _two_a_row(triples), _two_a_row(captions)
     output.figure(
         "images",
-        image_grid(pairs, titles=titles, cell_inches=1.05, text_size=11),
+        image_grid(
+            pairs,
+            titles=titles,
+            cell_inches=1.05,
+            text_size=10,
+            group=3,
+            column_titles=["a car", "not a car", "change"],
+        ),
         caption="**Figure 6.** Left: validation cars, drawn at random from those that are recognised. Middle: the "
-        "nearest images that are not recognised. Right: the absolute difference, magnified.",
+        "nearest images that are not recognised. Right: the absolute difference, each with a magnification of its own.",
         alt="Photographs of cars, the same photographs imperceptibly changed, and the changes as coloured noise",
     )
     output.figure(
@@ -292,7 +298,7 @@ def _offer_values(record: Record, output: Renderer) -> None:
 
 def _offer_gap(key: str, gap: Mapping[str, float], output: Renderer) -> None:
     """Offer a difference of areas with its interval, and what it says."""
-    output.value(key, f"{gap['value']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}]".replace("-", "−"))
+    output.value(key, with_interval(gap["value"], gap["low"], gap["high"], 3))
     word = "a gain" if gap["low"] > 0 else "a loss" if gap["high"] < 0 else "which may be chance"
     output.value(f"{key}.verdict", word)
 
@@ -304,5 +310,4 @@ def _name(representation: str) -> str:
 
 
 def _with_range(interval: dict[str, float]) -> str:
-    text = f"{interval['value']:+.3f} [{interval['low']:+.3f}, {interval['high']:+.3f}]"
-    return text.replace(" ", "&nbsp;").replace("-", "−")
+    return with_interval(interval["value"], interval["low"], interval["high"], 3).replace(" ", "&nbsp;")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -12,6 +13,9 @@ from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.figures import Renderer
 from tutorial_pkg.records import Record
 from tutorial_pkg.spectral.alexnet import ALEXNET
+
+ROUNDING = 1e-9
+"""A bound below this is zero but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -57,68 +61,83 @@ def run(config: CellConfig, context: Context) -> Result:
 
 
 def render(records: Sequence[Record], output: Renderer) -> None:
-    """Write the table, the paper's columns beside ours, and its numbers for the prose."""
+    """Write the table, the paper's columns beside ours, what it leaves out, and its numbers for the prose."""
     output.note_no_data()
-    rows = []
+    rows, continuous = [], []
     for layer in ALEXNET:
         found = [record.values[layer.name] for record in records]
         paper_lower, paper_upper = paper.TABLE5[layer.name]
-        row = {}
+        row, means = {}, {}
         for key in ("lower", "infimum", "upper", "certificate", "strict_lower"):
             known = [values[key] for values in found if values[key] is not None]
-            row[key] = _number(float(np.mean(known))) if known else "–"
+            means[key] = float(np.mean(known)) if known else np.nan
+            row[key] = three_digits(means[key])
             output.value(f"{layer.name}.{key}", row[key])
         grid = found[0]["grid"]
         rows.append(
             [
                 layer.name,
-                "×".join(map(str, layer.weight_shape)),
-                "×".join(map(str, grid)) if grid else "–",
-                _number(paper_lower),
+                shape_and_grid(layer.weight_shape, grid),
+                three_digits(paper_lower),
                 row["lower"],
-                row["infimum"] if grid else "–",
-                row["strict_lower"],
-                _number(paper_upper),
+                three_digits(paper_upper),
                 row["upper"],
-                row["certificate"] if grid else "–",
+                ratio(paper_lower, paper_upper),
+                ratio(means["lower"], means["upper"]),
             ]
         )
-        output.value(f"{layer.name}.paper_lower", _number(paper_lower))
-        output.value(f"{layer.name}.paper_upper", _number(paper_upper))
+        shown = {key: row[key] if grid else "–" for key in ("infimum", "certificate")}
+        cells_ = [row["lower"], shown["infimum"], row["strict_lower"], row["upper"], shown["certificate"]]
+        continuous.append([layer.name, *cells_])
+        output.value(f"{layer.name}.paper_lower", three_digits(paper_lower))
+        output.value(f"{layer.name}.paper_upper", three_digits(paper_upper))
         if layer.stride > 1:
             # The frequencies that the stride mixes lie in four of the printed sets, and the factor 1/Δ is missing.
-            output.value(f"{layer.name}.paper_upper_at_most", _number(2 * paper_upper / layer.stride))
+            output.value(f"{layer.name}.paper_upper_at_most", three_digits(2 * paper_upper / layer.stride))
     output.value("num_seeds", str(len(records)))
     output.value("seconds", f"{np.mean([record.provenance['seconds'] for record in records]):.0f}")
     output.table(
         "table5",
-        [
-            "layer",
-            "weights",
-            "grid",
-            "λ₋ (paper, trained)",
-            "λ₋ (random)",
-            "inf over ω",
-            "strict λ₋",
-            "λ₊ (paper, trained)",
-            "λ₊ (random)",
-            "certificate",
-        ],
+        ["layer", "weights", "λ₋ paper", "λ₋ here", "λ₊ paper", "λ₊ here", "λ₊/λ₋ paper", "λ₊/λ₋ here"],
         rows,
-        caption="**Table 5.** Lower and upper frame bounds. The paper's are of a trained network, ours of AlexNet's "
-        "shapes with Gaussian weights of standard deviation 0.01, so only their ratios can be compared. *λ₋* is the "
-        "smallest of the min(rows, columns) singular values, on the grid; *inf over ω*, the smallest that a local "
-        "search over all frequencies finds; *strict λ₋*, the smallest ‖Wx‖ / ‖x‖, 0 where outputs are fewer than "
-        "inputs. *Certificate*: what λ₊ cannot exceed on a map of any size.",
+        caption="**Table 5.** Lower and upper frame bounds on the grid. The paper's network is trained, ours has "
+        "Gaussian weights of standard deviation 0.01, so only the ratios can be compared. *λ₋* is the smallest of the "
+        "min(rows, columns) singular values.",
+    )
+    output.table(
+        "table5-continuous",
+        ["layer", "λ₋ on the grid", "inf over ω", "strict λ₋", "λ₊ on the grid", "certificate"],
+        continuous,
+        caption="**Table 5, beyond the grid.** *inf over ω*: the smallest singular value that a local search over all "
+        "frequencies finds. *Strict λ₋*: the smallest ‖Wx‖ / ‖x‖, 0 where outputs are fewer than inputs. "
+        "*Certificate*: what λ₊ cannot exceed on a map of any size.",
     )
 
 
-def _number(value: float) -> str:
-    """Three significant digits; what lies below any rounding is 0."""
-    if value < 1e-9:
+def shape_and_grid(shape: Sequence[int], grid: Sequence[int] | None) -> str:
+    """Return a cell with a weight's shape, and the grid of its frequencies small below it."""
+    sizes = ["×".join(map(str, found)) for found in (shape, grid or ())]
+    return sizes[0] + f"<br><small>grid {sizes[1]}</small>" * bool(grid)
+
+
+def ratio(lower: float, upper: float) -> str:
+    """Return upper / lower with two significant digits, as many as the paper's bounds have."""
+    if lower < ROUNDING:
+        return "–"
+    return f"{float(f'{upper / lower:.2g}'):,g}"
+
+
+def three_digits(value: float) -> str:
+    """Return three significant digits; what lies below any rounding is 0, and NaN a dash."""
+    if math.isnan(value):
+        return "–"
+    if value < ROUNDING:
         return "0"
-    if value >= 1e-3:
-        return f"{value:.3g}"
+    return f"{value:.3g}" if value >= 1e-3 else power(value)
+
+
+def power(value: float) -> str:
+    """Return two significant digits and a power of ten."""
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa}·10<sup>{int(exponent)}</sup>".replace("-", "−")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ import torch
 from tutorial_pkg import paper
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.natural_images import DATASETS, RECIPES, trained_alexnet
+from tutorial_pkg.experiments.table5 import power, ratio, shape_and_grid, three_digits
 from tutorial_pkg.figures import Renderer
 from tutorial_pkg.models import LayeredModel, alexnet_config, load_pretrained_alexnet
 from tutorial_pkg.records import Record
@@ -85,20 +85,26 @@ def _network(config: CellConfig, context: Context) -> tuple[LayeredModel, int]:
 def render(records: Sequence[Record], output: Renderer) -> None:
     """Write the table, and what training changed."""
     by_weights = {record.config["weights"]: record.values["layers"] for record in records}
-    rows = []
+    rows, continuous = [], []
     for name in LAYERS.values():
         before, after = by_weights["before"][name], by_weights["after"][name]
-        paper_lower, paper_upper = paper.TABLE5[name]
-        cells_ = [name, "×".join(map(str, after["weight_shape"])), _grid(after)]
-        for key, theirs in (("lower", paper_lower), ("upper", paper_upper)):
-            cells_ += [_number(theirs), _number(before[key]), _number(after[key])]
-            if "torchvision" in by_weights:
-                cells_.append(_number(by_weights["torchvision"][name][key]))
-        cells_.append(_number(after["certificate"]) if after["grid"] else "–")
-        rows.append(cells_)
+        bounds = [paper.TABLE5[name], *((found[name]["lower"], found[name]["upper"]) for found in by_weights.values())]
+        rows.append(
+            [
+                name,
+                shape_and_grid(after["weight_shape"], after["grid"]),
+                *(three_digits(lower) for lower, _ in bounds),
+                *(three_digits(upper) for _, upper in bounds),
+                *(ratio(lower, upper) for lower, upper in bounds),
+            ]
+        )
+        certificate = three_digits(after["certificate"]) if after["grid"] else "–"
+        continuous.append(
+            [name, *(three_digits(after[key]) for key in ("lower", "strict_lower", "upper")), certificate]
+        )
         for when, found in by_weights.items():
             for key in ("lower", "upper", "strict_lower"):
-                output.value(f"{name}.{when}.{key}", _number(found[name][key]))
+                output.value(f"{name}.{when}.{key}", three_digits(found[name][key]))
         output.value(f"{name}.growth", f"{after['upper'] / before['upper']:.2g}")
     growth = {n: by_weights["after"][n]["upper"] / by_weights["before"][n]["upper"] for n in LAYERS.values()}
     output.value("grew", str(sum(value > 1 for value in growth.values())))
@@ -106,39 +112,24 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     output.value("most_grown", max(growth, key=growth.__getitem__))
     output.value("most_growth", f"{max(growth.values()):.2g}")
     for when, found in by_weights.items():
-        output.value(f"product.{when}", _power(float(np.prod([found[n]["upper"] for n in LAYERS.values()]))))
-    output.value("product.paper", _power(float(np.prod([upper for _, upper in paper.TABLE5.values()]))))
-    torchvision = ["torchvision"] * ("torchvision" in by_weights)
+        output.value(f"product.{when}", power(float(np.prod([found[n]["upper"] for n in LAYERS.values()]))))
+    output.value("product.paper", power(float(np.prod([upper for _, upper in paper.TABLE5.values()]))))
+    columns = ["paper", *({"before": "before training"}.get(when, when) for when in by_weights)]
     output.table(
         "table5",
-        [
-            *("layer", "weights here", "grid"),
-            *("λ₋ (paper)", "before training", "after", *torchvision),
-            *("λ₊ (paper)", "before training", "after", *torchvision),
-            "certificate",
-        ],
+        ["layer", "weights here", *(f"{bound} {column}" for bound in ("λ₋", "λ₊", "λ₊/λ₋") for column in columns)],
         rows,
-        caption="**Table 5, from trained weights.** Lower (thin) and upper frame bounds of this network's layers, each "
-        "convolution on a grid of its own map's size. The weights of the logits, fc3, start at a tenth of He's. The "
-        "shapes, the scale of the inputs and the data are not the paper's: compare before with after, and the paper's "
-        "column for its order of magnitude only.",
+        caption="**Table 5, from trained weights.** Lower (thin) and upper frame bounds, each convolution on a grid of "
+        "its own map's size. fc3 starts at a tenth of He's weights. Shapes, inputs and data are not the paper's: "
+        "compare before with after.",
     )
-
-
-def _grid(values: dict[str, Any]) -> str:
-    return "×".join(map(str, values["grid"])) if values["grid"] else "–"
-
-
-def _number(value: float) -> str:
-    """Three significant digits; what lies below any rounding is 0."""
-    if value < 1e-9:
-        return "0"
-    return f"{value:.3g}" if value >= 1e-3 else _power(value)
-
-
-def _power(value: float) -> str:
-    mantissa, exponent = f"{value:.1e}".split("e")
-    return f"{mantissa}·10<sup>{int(exponent)}</sup>".replace("-", "−")
+    output.table(
+        "table5-continuous",
+        ["layer", "λ₋ after", "strict λ₋", "λ₊ after", "certificate"],
+        continuous,
+        caption="**Table 5 from trained weights, beyond the grid.** *Strict λ₋*: the smallest ‖Wx‖ / ‖x‖, 0 where "
+        "outputs are fewer than inputs. *Certificate*: what λ₊ cannot exceed on a map of any size.",
+    )
 
 
 CONFIGS = {

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.stats import bootstrap
 
-from tutorial_pkg.figures import INK, PAPER, SERIES, STYLE
+from tutorial_pkg.figures import INK, PAPER, SERIES, signed, spaced
 from tutorial_pkg.records import Record
 from tutorial_pkg.transfer import Rate, TransferTable
 
@@ -100,7 +100,7 @@ def outside_paper(
 
 def points(found: Mapping[str, float]) -> str:
     """Format what `mean_with_interval` returned, in percentage points."""
-    mean, low, high = (f"{round(100 * found[key], 1) + 0.0:+.1f}".replace("-", "−") for key in ("mean", "low", "high"))
+    mean, low, high = (signed(100 * found[key], 1) for key in ("mean", "low", "high"))
     return f"{mean} points ({low} to {high})"
 
 
@@ -117,10 +117,10 @@ def cells_figure(
         columns: the models.
         paper: row → errors in %, in the order of the columns.
     """
-    panels_per_line = 2
+    panels_per_line = 2 if len(columns) % 2 == 0 else min(3, len(columns))
     lines = -(-len(columns) // panels_per_line)
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(2.6 * panels_per_line + 1.2, lines * (0.75 + 0.27 * len(rows))))
+    with matplotlib.rc_context(spaced(wspace=0.05)):
+        figure = Figure(figsize=(6.4, 0.3 + lines * (0.75 + 0.27 * len(rows))))
         panels = figure.subplots(lines, panels_per_line, sharex=True, sharey=True, squeeze=False)
         places = np.arange(len(rows))[::-1]
         for j, column in enumerate(columns):

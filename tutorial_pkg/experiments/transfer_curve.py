@@ -11,12 +11,13 @@ import matplotlib
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from tutorial_pkg.experiments import table2
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.table2 import MODELS, attack_every_model
 from tutorial_pkg.experiments.transfer_pairs import compare_pairs, hull, off_diagonal
-from tutorial_pkg.figures import INK, SERIES, STYLE, Renderer, percent
+from tutorial_pkg.figures import INK, SERIES, STYLE, Renderer, percent, spaced
 from tutorial_pkg.records import Record
 from tutorial_pkg.transfer import Rate, perturbation_cosine, same_norm_noise, transfer_table
 
@@ -101,16 +102,16 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         _curves(fooled, noise, factors),
         caption="**Transfer against amplification.** Each panel: one model's minimum perturbations, multiplied by the "
         "factor below; each line: the error of one model on the images that it had right, with its 95 % binomial "
-        "interval, where it is wider than the line. Grey: random noise of the same norm, from the least to the most "
-        "disturbed model.",
+        "interval, where it is wider than the line. Dotted: the model that they were made for. Grey: random noise of "
+        "the same norm, from the least to the most disturbed model.",
         alt="Six panels of rising curves, one a source model; noise of the same norm stays near zero",
     )
     output.figure(
         "explained",
         _scatters({"mean cosine": mean["cosine"], "median reach": mean["reach"]}, mean["transfer"]),
-        caption="**What explains transfer.** A point is a source and a target model, in the target's colour: transfer "
-        "of the minimum perturbations against the mean cosine between the two models' perturbations, and against the "
-        "median share of the way to the target's own boundary that the source's perturbation covers.",
+        caption="**What explains transfer.** A point is a source and a target model, in the target's colour and "
+        "marker: transfer of the minimum perturbations against the mean cosine between the two models' perturbations, "
+        "and against the median share of the way to the target's own boundary that the source's perturbation covers.",
         alt="Two scatter plots: transfer hardly follows the cosine and closely follows the reach",
     )
     what = {
@@ -171,6 +172,16 @@ def _rates(records: Sequence[Record], kind: str) -> tuple[np.ndarray, np.ndarray
 
 Curves = tuple[np.ndarray, np.ndarray, np.ndarray]
 
+LINES: dict[str, dict[str, Any]] = {
+    "softmax1": {"color": SERIES[0], "marker": "o", "markersize": 4},
+    "softmax2": {"color": SERIES[1], "marker": "v", "markersize": 4},
+    "softmax3": {"color": SERIES[2], "marker": "X", "markersize": 4.5},
+    "N100-100-10": {"color": SERIES[3], "marker": "s", "markersize": 6, "linewidth": 3},
+    "N200-200-10": {"color": SERIES[5], "marker": "^", "markersize": 4.5, "linestyle": "--"},
+    "AE400-10": {"color": SERIES[6], "marker": "D", "markersize": 3.5, "linestyle": "-."},
+}
+"""How a model is drawn. The two networks nearly coincide: the second is dashed, so that the first shows below it."""
+
 
 def _curves(fooled: Curves, noise: Curves, factors: Sequence[float]) -> Figure:
     (rate, low, high), (noise_rate, _, _) = fooled, noise
@@ -181,9 +192,10 @@ def _curves(fooled: Curves, noise: Curves, factors: Sequence[float]) -> Figure:
         for i, source in enumerate(MODELS):
             axis = panels.flat[i]
             for j, target in enumerate(MODELS):
-                style, color = ":" if i == j else "-", SERIES[j]
-                (line,) = axis.plot(factors, 100 * rate[i, j], style, color=color, marker=".", markersize=4)
-                axis.fill_between(factors, 100 * low[i, j], 100 * high[i, j], color=color, alpha=0.2, linewidth=0)
+                style = LINES[target] | ({"linestyle": ":"} if i == j else {})
+                (line,) = axis.plot(factors, 100 * rate[i, j], **style)
+                low_, high_ = 100 * low[i, j], 100 * high[i, j]
+                axis.fill_between(factors, low_, high_, color=style["color"], alpha=0.2, linewidth=0)
                 lines |= {target: line} if i != j else {}
             least, most = 100 * noise_rate[i].min(0), 100 * noise_rate[i].max(0)
             lines["noise"] = axis.fill_between(factors, least, most, facecolor=INK, edgecolor=INK, alpha=0.25)
@@ -200,17 +212,17 @@ def _curves(fooled: Curves, noise: Curves, factors: Sequence[float]) -> Figure:
 
 
 def _scatters(measures: Mapping[str, np.ndarray], transfer: np.ndarray) -> Figure:
-    """Draw each measure of a pair against its transfer, in the colour of the target model."""
-    with matplotlib.rc_context(STYLE):
+    """Draw each measure of a pair against its transfer, in the target's colour and marker."""
+    with matplotlib.rc_context(spaced(wspace=0.08)):
         figure = Figure(figsize=(6.4, 3.4))
         axes = figure.subplots(1, len(measures), sharey=True)
         for axis, (label, matrix) in zip(axes, measures.items(), strict=True):
             for j, target in enumerate(MODELS):
                 others = np.arange(len(MODELS)) != j
-                axis.plot(
-                    matrix[others, j], 100 * transfer[others, j], "o", markersize=5, color=SERIES[j], label=target
-                )
+                style = LINES[target] | {"linestyle": "none", "markersize": 6}
+                axis.plot(matrix[others, j], 100 * transfer[others, j], label=target, **style)
             axis.set_xlabel(label)
+            axis.xaxis.set_major_locator(MaxNLocator(5))
         axes[0].set_ylabel("transfer, %")
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3)

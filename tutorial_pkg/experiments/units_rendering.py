@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from tutorial_pkg.figures import SERIES, STYLE, Renderer
+from tutorial_pkg.figures import SERIES, STYLE, Renderer, spaced, with_interval
 from tutorial_pkg.records import Record
 from tutorial_pkg.units import NEGLIGIBLE, OF_DIRECTIONS, STATISTICS, pooled, verdict
 
@@ -45,6 +45,8 @@ NAMES = {
     "style_correlation": "follows a style",
 }
 MAIN = ("purity", "pixel_distance", "style_spread", "class_share")
+SMALL_IS_ALIKE = ("pixel_distance", "style_spread")
+"""Statistics of `MAIN` that are smaller the more a set has in common."""
 OF_SETS = ("purity", "pixel_distance", "style_spread", "holes_agreement")
 VERDICTS = {"first": "units", "second": "random", "negligible": "negligible", "undecided": "undecided"}
 
@@ -69,8 +71,7 @@ class _Summary:
         return pooled([(e["delta"], e["low"], e["high"]) for e in self.effects(layer, pair, name, k)])
 
     def effect(self, layer: str, pair: str, name: str, k: str | None = None) -> str:
-        delta, low, high = self.pooled(layer, pair, name, k)
-        return f"{delta:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−").replace(", ", ",\N{NO-BREAK SPACE}")
+        return with_interval(*self.pooled(layer, pair, name, k))
 
     def effect_cell(self, layer: str, pair: str, name: str, k: str | None = None) -> str:
         """The same on two lines, for a narrow column."""
@@ -105,7 +106,8 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         "effects",
         _effects(summary),
         caption=f"**How far the statistics separate units from random directions, and from random images** (hidden "
-        f"layer, k = {summary.k}). A line is one network's 95 % interval of Cliff's δ. δ = 1: every unit's set has "
+        f"layer, k = {summary.k}). Cliff's δ: the mean over {networks} with its 95 % interval, below it small the "
+        f"networks one by one. δ = 1: every unit's set has "
         f"more in common than every other; 0: no difference; shaded: |δ| < {NEGLIGIBLE}, negligible by convention.",
         alt="Effect sizes with intervals, for each statistic",
     )
@@ -212,8 +214,8 @@ def _number(value: float) -> str:
 def _distributions(records: Sequence[Record]) -> Figure:
     """Draw the quantiles of the main statistics, a panel each."""
     positions = {name: i for i, name in enumerate(STATISTICS)}
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.2, 4.4))
+    with matplotlib.rc_context(spaced(wspace=0.05, hspace=0.08)):
+        figure = Figure(figsize=(6.2, 5.2))
         for i, (axis, name) in enumerate(zip(figure.subplots(2, 2, sharey=True).flat, MAIN, strict=True)):
             for y, kind in enumerate(KINDS):
                 if name in OF_DIRECTIONS and kind == "matched":
@@ -225,6 +227,7 @@ def _distributions(records: Sequence[Record]) -> Figure:
                 axis.plot((q25, q75), (y, y), color=color, linewidth=4, solid_capstyle="butt")
                 axis.plot(q50, y, "o", color=color, markersize=7)
             axis.set_title(NAMES[name], fontsize=10)
+            axis.set_xlabel("← more in common" if name in SMALL_IS_ALIKE else "more in common →")
             axis.grid(axis="y", visible=False)
             if i == 0:
                 axis.set_yticks(range(len(KINDS)), KINDS.values())
@@ -233,31 +236,24 @@ def _distributions(records: Sequence[Record]) -> Figure:
 
 
 def _effects(summary: _Summary) -> Figure:
-    """Draw δ with its interval for every statistic, a line a network."""
+    """Draw δ, its mean over the networks with its interval, for every statistic; small, that of each network."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(5.8, 4.6))
+        figure = Figure(figsize=(5.8, 5.4))
         axis = figure.subplots()
         axis.axvspan(-NEGLIGIBLE, NEGLIGIBLE, color=SERIES[7], alpha=0.18, linewidth=0)
         pairs = {"units-uniform": "units against random directions", "units-chance": "units against random images"}
         for p, (pair, label) in enumerate(pairs.items()):
             for y, name in enumerate(STATISTICS):
-                found = summary.effects("hidden", pair, name)
-                for n, effect in enumerate(found):
-                    offset = y + (p - 0.5) * 0.36 + (n - (len(found) - 1) / 2) * 0.3 / len(found)
-                    axis.plot((effect["low"], effect["high"]), (offset, offset), color=SERIES[p], linewidth=1.6)
-                    first = y == n == 0
-                    axis.plot(
-                        effect["delta"],
-                        offset,
-                        "os"[p],
-                        color=SERIES[p],
-                        markersize=4.5,
-                        label=label if first else None,
-                    )
+                place, color = y + (p - 0.5) * 0.4, SERIES[p]
+                delta, low, high = summary.pooled("hidden", pair, name)
+                axis.plot((low, high), (place, place), color=color, linewidth=2)
+                axis.plot(delta, place, "os"[p], color=color, markersize=6, label=None if y else label)
+                networks = [effect["delta"] for effect in summary.effects("hidden", pair, name)]
+                axis.plot(networks, np.full(len(networks), place + 0.2), ".", color=color, markersize=3.5, alpha=0.6)
         axis.set_yticks(range(len(NAMES)), NAMES.values())
         axis.invert_yaxis()
         axis.set_xlim(-1.05, 1.05)
         axis.set_xticks((-1, -0.5, 0, 0.5, 1))
         axis.set_xlabel("Cliff's δ  (right of 0: units have more in common)")
-        figure.legend(loc="outside upper center", ncols=1, fontsize=9)
+        figure.legend(loc="outside upper center", ncols=1)
     return figure

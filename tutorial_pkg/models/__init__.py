@@ -50,4 +50,9 @@ def build_model(name: str) -> LayeredModel:
     """
     if name in QUOCNETS:
         return quocnet(QUOCNETS[name])
-    return alexnet(ALEXNETS[name]) if name in ALEXNETS else build_mnist_model(name)
+    if name in ALEXNETS:
+        return alexnet(ALEXNETS[name])
+    try:
+        return build_mnist_model(name)
+    except ValueError as error:
+        raise ValueError(f"{error}, or {', '.join([*ALEXNETS, *QUOCNETS])}") from error

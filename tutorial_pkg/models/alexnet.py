@@ -24,7 +24,9 @@ class AlexNetConfig:
     Attributes:
         input_size: side of the image that the network sees.
         num_classes: of the logits.
-        kernel, stride, padding: of the first convolution, which reduces the image.
+        kernel: side of the first convolution's taps.
+        stride: its step, by which it reduces the image.
+        padding: zeros on each side of its input.
         channels: of the five convolutions; the second, fourth and fifth have two groups.
         hidden: units of the two fully connected layers.
         dropout: probability in both of them.

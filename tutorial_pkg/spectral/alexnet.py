@@ -20,7 +20,8 @@ class LayerShape:
     Attributes:
         name: as in `paper.TABLE5`.
         weight_shape: [F, C / groups, k, k] or [out, in].
-        stride, groups: of a convolution.
+        stride: of a convolution.
+        groups: of a convolution.
         grid: size of its output map.
 
     Example:

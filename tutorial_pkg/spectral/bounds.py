@@ -12,13 +12,15 @@ class FrameBounds:
     Attributes:
         lower: λ₋, *thin*: the smallest of the min(rows, cols) singular values.
         upper: λ₊ = ‖W‖, the largest singular value.
-        rows, cols: size of one block of W (all of W for a linear layer).
+        rows: outputs of one block of W (of all of W for a linear layer).
+        cols: inputs of that block.
         grid: reduced frequencies an axis on which a convolution was read; () for an operator that has none.
         certificate: a proven upper bound of ‖W‖ on maps of *every* size, zero-padded ones included; `inf` where
             the grid is too coarse to prove one, and from `padded_frame_bounds`, which sees one size only. It is
             `upper` for a fully connected layer.
-        supremum, infimum: λ₊ and λ₋ searched over continuous frequencies, where asked for. Both are attained, so
-            the true supremum lies in [supremum, certificate], and the true infimum in [0, infimum].
+        supremum: λ₊ searched over continuous frequencies, where asked for. It is attained, so the true supremum
+            lies in [supremum, certificate].
+        infimum: λ₋ searched likewise; the true infimum lies in [0, infimum].
 
     Example:
         >>> bounds = FrameBounds(lower=0.5, upper=2.0, rows=3, cols=7, grid=(), certificate=2.0)

@@ -72,9 +72,9 @@ def checked_groups(groups: int, num_outputs: int) -> int:
     Raises:
         ValueError: it is less than 1 or does not divide `num_outputs`.
     """
-    if not isinstance(groups, int) or groups < 1 or num_outputs % groups:
+    if not isinstance(groups, Integral) or isinstance(groups, bool) or groups < 1 or num_outputs % groups:
         raise ValueError(
             f"groups: expected a divisor of the {num_outputs} output channels (weight.shape[0]), got {groups!r}; "
             "pass layer.groups"
         )
-    return groups
+    return int(groups)

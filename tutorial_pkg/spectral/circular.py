@@ -43,8 +43,9 @@ def conv_frame_bounds(
     Args:
         weight: taps [F, C / groups, *kernel], a 1-, 2- or 3-d kernel of any float dtype; computed in float64,
             since a square layer's λ₋ is below float32's reach. Taps beyond the map wrap around it.
-        stride, dilation: of the layer; one integer or one an axis.
+        stride: of the layer; one integer or one an axis.
         groups: of the layer.
+        dilation: distance between neighbouring taps; one integer or one an axis.
         grid: m, frequencies an axis = the size of the output map.
         refine: also search λ₊ and λ₋ over continuous frequencies, at the price of a full decomposition.
 

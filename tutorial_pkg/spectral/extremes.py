@@ -154,7 +154,7 @@ def _decompose(batch: Batch, positions: Int[Tensor, " some"], best: Extremes, st
 def _starts(gram: Complex[Tensor, "batch n n"]) -> Complex[Tensor, "n 2"]:
     """Return the same two random start vectors every time, whatever the caller's random state."""
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(gram.shape[-1], 2, generator=generator, dtype=gram.dtype).to(gram.device)
+    return torch.randn(gram.shape[-1], 2, generator=generator, dtype=gram.dtype, device="cpu").to(gram.device)
 
 
 def _eye(gram: Complex[Tensor, "batch n n"]) -> Complex[Tensor, "n n"]:

@@ -28,10 +28,10 @@ def linear_frame_bounds(weight: Tensor) -> FrameBounds:
 
     Section 4.3: λ₊ = ‖W‖ and λ₋, the thin one: FC 1 of Table 5 maps 9216 values to 4096, so that its strict
     lower bound is zero. A large matrix is not decomposed in full. Lanczos (ARPACK) finds the singular vector of λ₊
-    at the top of WW* and that of λ₋ at the top of an inverse, which a factorisation applies: of WW*, or of W itself
-    if it is square. For what WW* gives float32 is enough, because only the vectors count. What W does to them is
+    at the top of WWᵀ and that of λ₋ at the top of an inverse, which a factorisation applies: of WWᵀ, or of W itself
+    if it is square. For what WWᵀ gives float32 is enough, because only the vectors count. What W does to them is
     measured in float64, and the residual and the distance to the next value tell how far the measure can be off.
-    Where that is more than 1e-10·λ₊, WW* is taken in float64; and where even that cannot tell two values apart, W
+    Where that is more than 1e-10·λ₊, WWᵀ is taken in float64; and where even that cannot tell two values apart, W
     is decomposed in full. Two values that agree to eight digits may count as one, which has cost up to 1e-8·λ₊ in
     one of a thousand such matrices.
 
@@ -75,7 +75,7 @@ class _TooFarOff(Exception):
 
 
 def _by_lanczos(wide: Float[Tensor, "n m"], lower: float | None, rounded: Float[Tensor, "n m"]) -> tuple[float, float]:
-    """Return σ_min, unless it is known, and σ₁ with the vectors of WW* as it is in the dtype of `rounded`.
+    """Return σ_min, unless it is known, and σ₁ with the vectors of WWᵀ as it is in the dtype of `rounded`.
 
     Raises:
         _TooFarOff: that dtype is not enough.
@@ -111,9 +111,9 @@ def _by_lanczos(wide: Float[Tensor, "n m"], lower: float | None, rounded: Float[
 
 
 def _measured(wide: Float[Tensor, "n m"], vector: Vector, gap: float) -> tuple[float, float, Vector]:
-    """Return ‖W*x‖, how far it may be from the singular value whose vector x approximates, and r = WW*x − ‖W*x‖²x.
+    """Return ‖Wᵀx‖, how far it may be from the singular value whose vector x approximates, and r = WWᵀx − ‖Wᵀx‖²x.
 
-    Where ‖x‖ = 1 and all other eigenvalues of WW* are further than `gap` from ρ = ‖W*x‖² on the same side, the one left
+    Where ‖x‖ = 1 and all other eigenvalues of WWᵀ are further than `gap` from ρ = ‖Wᵀx‖² on the same side, the one left
     is at most ‖r‖² / gap from ρ (Kato and Temple).
     """
     image = vector @ wide
@@ -124,7 +124,7 @@ def _measured(wide: Float[Tensor, "n m"], vector: Vector, gap: float) -> tuple[f
 
 
 def _lower_of_square(square: Float[Tensor, "n n"]) -> float:
-    """Return σ_min by Lanczos on the inverse of W*W, which an LU factorisation of W* applies: no digits are squared.
+    """Return σ_min by Lanczos on the inverse of WᵀW, which an LU factorisation of Wᵀ applies: no digits are squared.
 
     Raises:
         _TooFarOff: the factorisation lost too many, or the smallest values cannot be told apart.
@@ -148,7 +148,7 @@ def _lower_of_square(square: Float[Tensor, "n n"]) -> float:
 
 
 def _gram(wide: Float[Tensor, "n m"], num_blocks: int = 8) -> Float[Tensor, "n n"]:
-    """Return WW*, computing little more than one half of it."""
+    """Return WWᵀ, computing little more than one half of it."""
     gram = wide.new_empty(len(wide), len(wide))
     for i in range(0, len(wide), block := -(-len(wide) // num_blocks)):
         strip = wide[i : i + block] @ wide[: i + block].T

@@ -36,7 +36,8 @@ class LayerGain:
 
     Attributes:
         name: of the layer.
-        mean, largest: of ‖φ(x) − φ(x + r)‖ / ‖r‖ over the inputs, φ(x) the layer's output.
+        mean: of ‖φ(x) − φ(x + r)‖ / ‖r‖ over the inputs, φ(x) the layer's output.
+        largest: of the same.
         bound: the Lipschitz constant proven for φ, the product of `layer_bound` up to this layer.
         layer_bound: the Lipschitz constant proven for this layer alone.
     """

@@ -114,7 +114,8 @@ def _adjoint(layer: nn.Module, zeros: Float[Tensor, "batch *shape"]) -> Callable
 def _probe(layer: nn.Module, shape: tuple[int, ...]) -> tuple[Float[Tensor, "1 *shape"], Float[Tensor, "1 *out"]]:
     """Return a zero input and its output, after checking that the layer takes it and is affine."""
     zero = torch.zeros(1, *shape, dtype=torch.float64, device=_device(layer))
-    some = torch.randn(zero.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(zero)
+    generator = torch.Generator().manual_seed(0)
+    some = torch.randn(zero.shape, generator=generator, dtype=torch.float64, device="cpu").to(zero)
     with torch.no_grad():
         try:
             offset = layer(zero)

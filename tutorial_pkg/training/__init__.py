@@ -13,6 +13,7 @@ from tutorial_pkg.training.images import (
     evaluate,
     model_inputs,
     random_crops,
+    ten_patches,
     train_images,
 )
 from tutorial_pkg.training.lbfgs import DECAY_CONVENTIONS, TrainingResult, train_classifier
@@ -41,6 +42,7 @@ __all__ = [
     "pretrain_autoencoder",
     "random_crops",
     "step_memory",
+    "ten_patches",
     "tica_cost",
     "train",
     "train_classifier",

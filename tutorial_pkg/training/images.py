@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
+from torchvision.transforms.functional import ten_crop
 from tqdm import tqdm
 
 from tutorial_pkg.image_folder import ImageDataset
@@ -65,8 +66,10 @@ class ImageTraining:
     """How training went.
 
     Attributes:
-        train_loss, train_accuracy: of each epoch's augmented images, with dropout, as they were seen.
-        val_loss, val_accuracy: after each epoch, of the centres of the validation images.
+        train_loss: mean of each epoch's augmented images, with dropout, as they were seen.
+        train_accuracy: share of the same images classified correctly.
+        val_loss: after each epoch, mean of the centres of the validation images.
+        val_accuracy: share of these classified correctly.
         seconds: of all epochs, over all runs if it was interrupted.
         peak_memory_mb: of the process, or of the accelerator's memory.
     """
@@ -92,6 +95,20 @@ def model_inputs(
     size = alexnet_config(recipe.model).input_size
     start = (recipe.image_size - size) // 2
     return resized[:, :, start : start + size, start : start + size]
+
+
+def ten_patches(
+    images: UInt8[Tensor, "batch 3 height width"], recipe: ImageRecipe
+) -> tuple[Float[Tensor, "batch 3 side side"], ...]:
+    """Return each image's four corners, its centre, and their mirror images, as the network sees them, in [0, 1].
+
+    Over these Krizhevsky et al. average the probabilities when they classify an image.
+
+    Source: Krizhevsky, Sutskever, Hinton (2012), section 4.1.
+    """
+    size = alexnet_config(recipe.model).input_size
+    patches: tuple[Tensor, ...] = ten_crop(_resized(images, recipe.image_size), [size, size])
+    return patches
 
 
 def random_crops(

@@ -51,7 +51,8 @@ class ImageSet:
     """Images and what is known about each.
 
     Attributes:
-        inputs, labels: the images and their classes.
+        inputs: the images.
+        labels: their classes.
         strokes: see `stroke_statistics`.
     """
 
@@ -137,7 +138,8 @@ class Profile:
     """What each direction alone tells about any image, not only about the top ones.
 
     Attributes:
-        class_auc, class_share: see `sets`.
+        class_auc: see `sets.class_auc`.
+        class_share: see `sets.class_share`.
         style_correlation: absolute rank correlation with slant, width and aspect within a class.
     """
 

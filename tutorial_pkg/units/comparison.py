@@ -23,7 +23,8 @@ class Comparison:
 
     Attributes:
         delta: Cliff's δ = P(first > second) − P(first < second), from −1 to 1.
-        low, high: its 95 % bootstrap interval.
+        low: lower end of its 95 % bootstrap interval.
+        high: upper end of that interval.
         p_value: of the two-sided permutation test of δ; at least 2 / (resamples + 1).
     """
 
@@ -84,7 +85,8 @@ def compare(first: Tensor, second: Tensor, *, generator: torch.Generator, num_re
     """Compare two samples of independent values.
 
     Args:
-        first, second: finite values `[n]` and `[m]`, at least two each.
+        first: finite values `[n]`, at least two.
+        second: finite values `[m]`, at least two.
         generator: decides permutations and bootstrap samples.
         num_resamples: permutations, and bootstrap samples.
 

@@ -98,7 +98,7 @@ def random_directions(
     """
     if count < 1 or dim < 1:
         raise ValueError(f"expected at least one direction and one unit, got count={count}, dim={dim}")
-    gaussian = torch.randn(count, dim, generator=generator)
+    gaussian = torch.randn(count, dim, generator=generator, device=generator.device)
     if nonnegative:
         gaussian = gaussian.abs()
     return gaussian / gaussian.norm(dim=1, keepdim=True)
