@@ -63,7 +63,8 @@ def spaced(*, wspace: float = 0.02, hspace: float = 0.02) -> Any:
     """Return `STYLE` with wider gaps between panels, where tick labels would meet.
 
     Args:
-        wspace, hspace: between columns and rows, as a share of a panel's size.
+        wspace: between columns, as a share of a panel's size.
+        hspace: between rows, likewise.
     """
     return STYLE | {"figure.constrained_layout.wspace": wspace, "figure.constrained_layout.hspace": hspace}
 
@@ -75,7 +76,8 @@ class Renderer:
         root: the folder of generated fragments.
         experiment: name of the experiment whose fragments these are.
         records: what they are rendered from; their provenance goes under each figure and table.
-        stale, confirmed_in: see `provenance.provenance`.
+        stale: see `provenance.provenance`.
+        confirmed_in: likewise.
     """
 
     def __init__(

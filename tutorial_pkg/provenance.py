@@ -11,7 +11,8 @@ def provenance_span(line: str, details: str, *, name: str) -> str:
     """Return where numbers come from in the site's style: a short line, and a button that shows the rest.
 
     Args:
-        line, details: see `provenance`.
+        line: see `provenance`.
+        details: likewise.
         name: of the figure or table, which no other on a page has.
     """
     target = f"provenance-{name}"
