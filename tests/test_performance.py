@@ -157,7 +157,7 @@ def test_an_accelerator_is_named_instead_of_the_processor(results, tmp_path):
 @pytest.mark.parametrize(
     "path", sorted((REPOSITORY / "results" / "benchmark").glob("*-mnist-*.json")), ids=lambda p: p.stem
 )
-def test_no_peer_is_both_as_near_and_as_fast_as_the_page_says(path):
+def test_which_peers_are_both_as_near_and_as_fast_is_as_the_page_says(path):
     rows = json.loads(path.read_text())["rows"]
     defaults = {"targeted": "ours: boundary walk (default)", "untargeted": "ours: nearest class"}
     for goal, name in defaults.items():
@@ -172,4 +172,5 @@ def test_no_peer_is_both_as_near_and_as_fast_as_the_page_says(path):
             and peer["ratio_mean"] <= ours["ratio_mean"]
             and peer["images_per_second"] >= ours["images_per_second"]
         ]
-        assert not as_good
+        with_kinks = path.stem.startswith("conv") and goal == "targeted"
+        assert as_good == (["adv-lib FMN 100 from DDN 100"] if with_kinks else [])

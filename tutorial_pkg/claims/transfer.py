@@ -96,7 +96,7 @@ def _noise_is_less_harmful(records: Records) -> Verdict:
     return Verdict(
         graded(noise < 0.05 and own > 0.95 and share >= 0.5, noise < 0.2 and own > 0.95),
         f"noise of stddev 0.1 fools a model on at most {100 * noise:.1f} % of the images it had right, "
-        f"its own examples on at least {percent(own, 1)}; another model's examples do more harm than that noise for "
+        f"its own examples on at least {percent(own, 2)}; another model's examples do more harm than that noise for "
         f"{100 * share:.0f} % of the pairs; the adversarial distortion (r.m.s.) is above 0.1 for "
         f"{', '.join(larger) or 'no model'}",
     )

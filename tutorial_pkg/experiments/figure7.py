@@ -13,7 +13,7 @@ from tutorial_pkg import paper
 from tutorial_pkg.attacks import gaussian_noise, minimum_distortion
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.targets import random_other_classes
-from tutorial_pkg.figures import Renderer, image_grid
+from tutorial_pkg.figures import Renderer, image_grid, percent
 from tutorial_pkg.metrics import error_rate
 from tutorial_pkg.models import batched_logits
 from tutorial_pkg.records import Record
@@ -112,7 +112,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         )
         for key, value in values.items():
             is_rate = key.startswith("accuracy") or key == "success"
-            text = f"{100 * value:.1f} %" if is_rate else f"{value:.4f}" if key != "num_attacked" else f"{value:,}"
+            text = percent(value, 1) if is_rate else f"{value:.4f}" if key != "num_attacked" else f"{value:,}"
             output.value(f"{name}.{key}", text)
     noise = records[-1]
     right = "; ".join(
