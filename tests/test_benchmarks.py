@@ -59,7 +59,7 @@ def test_one_part_left_out_at_a_time_on_a_curved_network(benchmark):
 
 def test_classes_are_compared_with_trying_all(benchmark):
     table = benchmark("benchmark_classes", "--n", "1")["classes-cpu.md"]
-    assert "| sigmoid, 2 × 100 | 1,000 | 1 | 100.0 |" in table
+    assert "| sigmoid, 2 × 100 | 1,000 | 1 × 1 | 100.0 |" in table
 
 
 @pytest.mark.parametrize("device", ["cpu", NAME])

@@ -172,22 +172,23 @@ def test_transfer_and_units(without_float64, few):
     )
 
 
-def test_where_new_tensors_are_on_the_device_by_default(device, few):
+def test_where_new_tensors_are_on_the_device_by_default(few):
     """As after `torch.set_default_device`: the generators of the CPU still draw on the CPU."""
-    inputs, labels = few
-    generator = torch.Generator().manual_seed(0)
-    many = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 120))
-    weight = torch.randn(4, 2, 3, 3, generator=generator)
-    moved, images = inputs.flip(0), inputs[:2].to(NAME)
-    outside = minimum_distortion(many, inputs[:2], labels=labels[:2]).rms_distortion
-    many.to(NAME)
-    with torch.device(device):
-        assert random_directions(2, 3, generator=generator).shape == (2, 3)
-        assert same_norm_noise(inputs, moved, generator=generator).shape == inputs.shape
-        inside = minimum_distortion(many, images, labels=labels[:2].to(NAME)).rms_distortion
-        bounds = conv_frame_bounds(weight, grid=4)
-    assert torch.allclose(inside.cpu(), outside, rtol=1e-4)
-    assert bounds.upper == pytest.approx(conv_frame_bounds(weight, grid=4).upper)
+    with accelerator(float64=True):
+        inputs, labels = few
+        generator = torch.Generator().manual_seed(0)
+        many = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 120))
+        weight = torch.randn(4, 2, 3, 3, generator=generator)
+        moved, images = inputs.flip(0), inputs[:2].to(NAME)
+        outside = minimum_distortion(many, inputs[:2], labels=labels[:2]).rms_distortion
+        many.to(NAME)
+        with torch.device(NAME):
+            assert random_directions(2, 3, generator=generator).shape == (2, 3)
+            assert same_norm_noise(inputs, moved, generator=generator).shape == inputs.shape
+            inside = minimum_distortion(many, images, labels=labels[:2].to(NAME)).rms_distortion
+            bounds = conv_frame_bounds(weight, grid=4)
+        assert torch.allclose(inside.cpu(), outside, rtol=1e-4)
+        assert bounds.upper == pytest.approx(conv_frame_bounds(weight, grid=4).upper)
 
 
 def test_the_optimal_stimulus(without_float64):
