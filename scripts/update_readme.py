@@ -64,11 +64,11 @@ def table1(records: Sequence[Record]) -> str:
         rows.append(
             [
                 name,
-                f"{mean_sd([v['train_error'] for v in values], 2, 100, show_zero=False)} ({train:g})",
-                f"{mean_sd([v['test_error'] for v in values], 2, 100, show_zero=False)} ({test:g})",
-                f"{mean_sd([v['distortion_penalty_rms'] for v in values], 3, show_zero=False)} ({distortion:g})",
-                mean_sd([v["distortion_random_target_rms"] for v in values], 3, show_zero=False),
-                mean_sd([v["distortion_nearest_mean"] for v in values], 3, show_zero=False),
+                f"{mean_sd([v['train_error'] for v in values], 2, 100)} ({train:g})",
+                f"{mean_sd([v['test_error'] for v in values], 2, 100)} ({test:g})",
+                f"{mean_sd([v['distortion_penalty_rms'] for v in values], 3)} ({distortion:g})",
+                mean_sd([v["distortion_random_target_rms"] for v in values], 3),
+                mean_sd([v["distortion_nearest_mean"] for v in values], 3),
             ]
         )
     header = ["model", "train (paper)", "test (paper)", "distortion (paper)", "minimum", "nearest class"]

@@ -187,17 +187,16 @@ def span(values: Sequence[int]) -> str:
     return f"{min(values):,} to {max(values):,}" if min(values) < max(values) else f"{values[0]:,}"
 
 
-def mean_sd(values: Sequence[float], digits: int = 2, scale: float = 1.0, *, show_zero: bool = False) -> str:
+def mean_sd(values: Sequence[float], digits: int = 2, scale: float = 1.0) -> str:
     """Format a mean and, from two values on, their standard deviation, "1.64 ± 0.05", on one line.
 
     Args:
         digits: after the point.
         scale: what both are multiplied by.
-        show_zero: whether to show a standard deviation that rounds to zero, which says nothing.
     """
     mean = f"{scale * float(np.mean(values)):.{digits}f}"
     sd = f"{scale * float(np.std(values, ddof=1)):.{digits}f}" if len(values) > 1 else ""
-    if not sd or (not show_zero and float(sd) == 0):
+    if not sd or float(sd) == 0:  # one that rounds to zero says nothing
         return mean
     return f"{mean}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{sd}"
 

@@ -231,6 +231,10 @@ image_grid(pictures, cell_inches=0.9)
 #
 # --8<-- "table5_trained/table5.md"
 #
+# ??? note "On maps of any size, and the lower bound read strictly"
+#
+#     --8<-- "table5_trained/table5-continuous.md"
+#
 # Training enlarges the upper bound of {{ table5_trained.grew }} of {{ table5_trained.num_layers }} layers, most in
 # {{ table5_trained.most_grown }}, {{ table5_trained.most_growth }} times (the last layer, fc3, starts from a tenth of the
 # weights that the rule for the others gives). The product of all says about how much these layers can amplify

@@ -118,6 +118,10 @@ print(f"the paper's {paper_upper:g} / this: {paper_upper / ratio:.1f}")
 #
 # --8<-- "table5/table5.md"
 #
+# ??? note "On maps of any size, and the lower bound read strictly"
+#
+#     --8<-- "table5/table5-continuous.md"
+#
 # conv2, conv4 and conv5 consist of two separate halves (*groups*). One half of conv4 maps 192 channels to 192, so that it
 # is square; one of conv5 maps 192 to 128, and must send some inputs to zero.
 #

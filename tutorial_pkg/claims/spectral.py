@@ -46,7 +46,7 @@ def _first_layer(records: Records) -> Verdict:
     allowed = any(seed["bound"] > 1 for seeds in first.values() for seed in seeds)
 
     def over(seeds: list[dict[str, float]], key: str, digits: int) -> str:
-        return mean_sd([seed[key] for seed in seeds], digits, show_zero=False)
+        return mean_sd([seed[key] for seed in seeds], digits)
 
     listed = "; ".join(
         f"{name}, {len(seeds)} seed{'s' * (len(seeds) > 1)}: bound {over(seeds, 'bound', 1)}, gain "

@@ -137,7 +137,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         train, test, distortion = paper.TABLE1[name]
 
         def column(key: str, digits: int, scale: float = 1.0, values: list = values, name: str = name) -> str:
-            text = mean_sd([v[key] for v in values], digits, scale, show_zero=False)
+            text = mean_sd([v[key] for v in values], digits, scale)
             output.value(f"{name}.{key}", text)
             return text
 
@@ -190,10 +190,10 @@ def _write_excess(records: Sequence[Record], output: Renderer) -> None:
     rows = []
     for name in dict.fromkeys(record.config["name"] for record in records):
         found = {
-            key: mean_sd([r.values[key] for r in records if r.config["name"] == name], 4, show_zero=False)
+            key: mean_sd([r.values[key] for r in records if r.config["name"] == name], 4)
             for key in ("distortion_penalty_mean", "distortion_random_target_mean")
         }
-        excess = mean_sd(penalty_excess(records, name), 2, show_zero=False)
+        excess = mean_sd(penalty_excess(records, name), 2)
         output.value(f"{name}.penalty_excess", excess)
         rows.append([name, *found.values(), excess])
     output.table(
