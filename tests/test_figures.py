@@ -135,3 +135,12 @@ def test_every_fragment_has_its_provenance(tmp_path, kind):
     shown = (tmp_path / "x" / "f.md").read_text()
     assert 'class="provenance"' in shown
     assert 'id="provenance-x-f"' in shown
+
+
+def test_column_titles_stand_above_titles_of_two_lines():
+    image = np.zeros((8, 8))
+    figure = image_grid([[image] * 2], titles=[["one", "two\nlines"]], column_titles=["a", "b"])
+    figure.draw_without_rendering()
+    for axis in figure.axes:
+        (column_title,) = axis.texts
+        assert column_title.get_window_extent().y0 >= axis.title.get_window_extent().y1

@@ -227,7 +227,7 @@ def image_grid(
     Args:
         rows: images, `[height, width]` or `[height, width, 3]`, in [0, 1].
         row_labels: one a row, left of it.
-        titles: one an image.
+        titles: one an image, of one line or more.
         cell_inches: side of a cell.
         text_size: of the titles, in points; many columns on a narrow screen need more. Row labels are larger by one.
         group: columns that belong together; after each group is a gap. 0: all do.
@@ -238,6 +238,7 @@ def image_grid(
     widths = [1.0 if j in places else GAP for j in range(places[-1] + 1)]
     size = (cell_inches * sum(widths), cell_inches * (1.28 if titles else 1.05) * len(rows))
     margins = (1.2 * bool(row_labels), 0.25 * bool(column_titles))
+    num_lines = max(title.count("\n") + 1 for title in titles[0]) if titles else 0  # below the columns' titles
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(size[0] + margins[0], size[1] + margins[1]))
         axes = figure.subplots(len(rows), len(widths), squeeze=False, gridspec_kw={"width_ratios": widths})
@@ -250,7 +251,7 @@ def image_grid(
                 if titles:
                     axis.set_title(titles[i][j], fontsize=text_size, fontweight="normal", pad=2)
                 if column_titles and i == 0:
-                    above = 1.4 * text_size * bool(titles) + 4
+                    above = 1.4 * text_size * num_lines + 4
                     text = column_titles[j % len(column_titles)]
                     _note(axis, text, (0.5, 1), (0, above), ha="center", fontsize=text_size + 1, fontweight="bold")
             if row_labels:

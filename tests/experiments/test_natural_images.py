@@ -154,3 +154,11 @@ def test_the_committed_network_is_as_good_as_it_has_to_be(repository):
     if not paths:
         pytest.skip("no laptop records")
     assert all(read_record(path).values["top1"] >= 0.30 for path in paths)
+
+
+def test_names_of_classes_are_no_wider_than_their_images():
+    assert figure5._in_lines("→ German shepherd") == "→ German\nshepherd"
+    lines = figure5._in_lines("→ European fire salamander").split("\n")
+    assert len(lines) == 2
+    assert max(map(len, lines)) <= 14
+    assert lines[-1].endswith("…")

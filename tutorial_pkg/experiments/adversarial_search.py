@@ -138,7 +138,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         ["way of training", "tried", "used", "epochs", "training error %", "held-out error %"],
         rows,
         caption="**What was tried**, trained on the images not held out. Ticked, the smallest held-out error of each "
-        "way of training (one of them, where two are equal), which the tables below use. Compare errors at equal "
+        "way of training (one of them, where two are equal), which the other tables use. Compare errors at equal "
         "epochs only. Dropout is given by its rates at the input / hidden layer 1 / hidden layer 2. Distances are "
         "multiples of the way to the boundary of a network taken for linear; λ is the weight decay, a weight that of a "
         "pool's loss.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from textwrap import wrap
 
 import matplotlib
 import numpy as np
@@ -223,7 +224,7 @@ def _triples(record: Record) -> Figure:
     parts = [record.arrays[name] / 255.0 for name in ("clean", "difference", "adversarial")]
     triples = list(zip(*parts, strict=True))
     titles = [
-        (_short(label), "", f"→ {_short(target)}")
+        (_in_lines(label), "", _in_lines(f"→ {target}"))
         for label, target in zip(record.values["labels"], record.values["targets"], strict=True)
     ]
     pairs = range(0, len(triples) - 1, 2)
@@ -237,8 +238,9 @@ def _triples(record: Record) -> Figure:
     )
 
 
-def _short(title: str, length: int = 16) -> str:
-    return title if len(title) <= length else title[: length - 1] + "…"
+def _in_lines(title: str) -> str:
+    """Return a class's name on two lines at most, none wider than an image."""
+    return "\n".join(wrap(title, 14, max_lines=2, placeholder=" …"))
 
 
 def _distribution(by_goal: dict[str, Record]) -> Figure:
