@@ -67,7 +67,7 @@ def box_lbfgs(
         The best point of every problem, in the box exactly.
 
     Raises:
-        ValueError: an empty box; an x0 that is not `[N, ...]`, float32 or float64, and finite; no steps remembered.
+        ValueError: an empty box; an x0 that is not `[N, ...]`, float32 or float64, or holds NaN; no steps remembered.
 
     Example:
         >>> center = torch.tensor([[0.3, 2.0], [-1.0, 0.5]])
