@@ -15,6 +15,7 @@ from tutorial_pkg.figures import (
     image_grid,
     markdown_table,
     mean_sd,
+    number,
     percent,
     sd_below,
     signed,
@@ -98,6 +99,8 @@ def test_tables_and_numbers():
     assert percent(1.0, 3) == "100 %"
     assert percent(0.999999, 1) == "100.0 %", "rounded, and not all"
     assert percent(0.0) == "0 %"
+    assert number(-0.125, 3) == "−0.125"
+    assert number(float("nan")) == "–"
     assert signed(-0.004) == "0.00"
     assert with_interval(0.05, -0.001, 0.1) == "+0.05 [0.00,\N{NO-BREAK SPACE}+0.10]"
     assert with_interval(-0.0125, -0.02, -0.005, 3) == "−0.013 [−0.020,\N{NO-BREAK SPACE}−0.005]"

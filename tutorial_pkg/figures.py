@@ -171,6 +171,11 @@ def percent(fraction: float, digits: int = 2) -> str:
     return f"{100 * fraction:.{0 if fraction in (0, 1) else digits}f} %"
 
 
+def number(value: float, digits: int = 2) -> str:
+    """Format a number, "−0.05"; NaN becomes a dash."""
+    return "–" if math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
+
+
 def signed(value: float, digits: int = 2) -> str:
     """Format a difference with its sign, "−0.05"; what rounds to zero has none."""
     text = f"{value:+.{digits}f}"

@@ -11,7 +11,7 @@ from tutorial_pkg.figures import Renderer
 from tutorial_pkg.metrics import error_rate
 from tutorial_pkg.models import batched_logits
 from tutorial_pkg.records import Record
-from tutorial_pkg.training import TABLE1_RECIPES, Recipe, train
+from tutorial_pkg.training import TABLE1_RECIPES, Recipe, limited, train
 
 READINGS = {
     "sum_over_units-none": "λΣw²/k, no biases (k = 10 units; as printed)",
@@ -50,7 +50,7 @@ def cells(config: Config) -> dict[str, CellConfig]:
         convention, biases = reading.split("-")
         for name in ROWS:
             recipe = replace(TABLE1_RECIPES[name], convention=convention, biases=biases)
-            used = recipe if config.max_iter is None else recipe.shortened(config.max_iter)
+            used = limited(recipe, config.max_iter)
             result[f"{reading}-{name}"] = CellConfig(config.dataset, name, reading, used, config.seed)
     return result
 

@@ -17,7 +17,7 @@ from tutorial_pkg.figures import Renderer, image_grid, percent
 from tutorial_pkg.metrics import error_rate
 from tutorial_pkg.models import batched_logits
 from tutorial_pkg.records import Record
-from tutorial_pkg.training import TABLE1_RECIPES, Recipe, train
+from tutorial_pkg.training import TABLE1_RECIPES, Recipe, limited, train
 
 NUM_SHOWN = 10
 PANELS = {"softmax1": "a linear (softmax) classifier", "N200-200-10": "a 200-200-10 sigmoid network"}
@@ -55,8 +55,7 @@ def cells(config: Config) -> dict[str, CellConfig]:
     """Return a cell for each of the two models."""
     result = {}
     for name in PANELS:
-        recipe = TABLE1_RECIPES[name]
-        used = recipe if config.max_iter is None else recipe.shortened(config.max_iter)
+        used = limited(TABLE1_RECIPES[name], config.max_iter)
         result[f"{name}-seed{config.seed}"] = CellConfig(
             config.dataset, name, used, config.num_images, config.seed, config.noise_stddev
         )

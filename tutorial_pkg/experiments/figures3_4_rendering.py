@@ -8,9 +8,10 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from tutorial_pkg.figures import SERIES, Renderer, image_grid, spaced, with_interval
+from tutorial_pkg.experiments.unit_effects import VERDICTS, effect_text, shade_negligible, verdict_word
+from tutorial_pkg.figures import SERIES, Renderer, image_grid, number, spaced
 from tutorial_pkg.records import Record
-from tutorial_pkg.units import NEGLIGIBLE, verdict
+from tutorial_pkg.units import NEGLIGIBLE
 
 LAYERS = {
     "pixels": "pixels, no network",
@@ -31,7 +32,6 @@ NAMES = {
     "class_auc": "detects a class",
     "class_share": "class share",
 }
-VERDICTS = {"first": "units", "second": "random", "negligible": "negligible", "undecided": "undecided"}
 ORDER = {"units": ", best first, none chosen by hand", "uniform": ", best first", "chance": ""}
 SHOWN = "fc2"
 """The last hidden layer."""
@@ -40,27 +40,38 @@ SHOWN = "fc2"
 def render(records: Sequence[Record], output: Renderer) -> None:
     """Draw the image grids and the effects; write the tables and the numbers for the prose."""
     by_layer = {record.config["layer"]: record for record in records}
-    main, k = by_layer[SHOWN], records[0].config["k"]
     _offer_values(by_layer, output)
-    for name, kind, what in (
-        (
-            "figure3",
-            "units",
-            f"**Figure 3.** The {k} validation images that excite single units of the last hidden layer most",
-        ),
-        (
-            "figure4",
-            "uniform",
-            f"**Figure 4.** The {k} validation images that excite random directions in the same layer most",
-        ),
-        ("chance", "chance", "**For comparison:** validation images drawn at random"),
-    ):
+    _show_last_hidden_layer(by_layer[SHOWN], output)
+    _show_other_layers(by_layer, output)
+    output.figure(
+        "effects",
+        _effects(by_layer),
+        caption=f"**Units against random directions, layer by layer** (Cliff's δ with a 95 % interval, k = "
+        f"{records[0].config['k']}). Right of 0: units' images have more in common; shaded: |δ| < {NEGLIGIBLE}, "
+        "negligible by convention.",
+        alt="Effect sizes with intervals, for each statistic and layer",
+    )
+    _statistics_table(by_layer[SHOWN], output)
+    _layers_table(by_layer, output)
+
+
+def _show_last_hidden_layer(main: Record, output: Renderer) -> None:
+    best = f"The {main.config['k']} validation images that excite"
+    panels = {
+        "units": ("figure3", f"**Figure 3.** {best} single units of the last hidden layer most"),
+        "uniform": ("figure4", f"**Figure 4.** {best} random directions in the same layer most"),
+        "chance": ("chance", "**For comparison:** validation images drawn at random"),
+    }
+    for kind, (name, what) in panels.items():
         output.figure(
             name,
             _grid(main, kind),
             caption=f"{what}{ORDER[kind]}.{_classes(main, kind)}",
             alt=f"Rows of photographs: a row for each {'direction' if kind == 'uniform' else 'unit'}",
         )
+
+
+def _show_other_layers(by_layer: Mapping[str, Record], output: Renderer) -> None:
     for layer, record in by_layer.items():
         if record.arrays and layer != SHOWN:
             for kind, title in (("units", "Units"), ("uniform", "Random directions")):
@@ -70,13 +81,9 @@ def render(records: Sequence[Record], output: Renderer) -> None:
                     caption=f"**{title}, {LAYERS[layer]}.**{_classes(record, kind)}",
                     alt=f"Rows of photographs that excite {title.lower()} of the layer {layer} most",
                 )
-    output.figure(
-        "effects",
-        _effects(by_layer),
-        caption=f"**Units against random directions, layer by layer** (Cliff's δ with a 95 % interval, k = {k}). "
-        f"Right of 0: units' images have more in common; shaded: |δ| < {NEGLIGIBLE}, negligible by convention.",
-        alt="Effect sizes with intervals, for each statistic and layer",
-    )
+
+
+def _statistics_table(main: Record, output: Renderer) -> None:
     output.table(
         "statistics",
         ["mean over sets", *KINDS.values(), "δ, units against random", "p", "verdict"],
@@ -90,11 +97,14 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             ]
             for name, label in NAMES.items()
         ],
-        caption=f"**Second hidden layer, k = {k}.** *Same classes*: random images with the classes of the units' sets. "
-        "*Chance*: random images, the floor. δ > 0 says that units' images have more in common; p: permutation test; "
-        f"*negligible*: the whole interval is within ±{NEGLIGIBLE}. Colours and pixels are in [0, 1], distances "
-        "Euclidean. The last two rows are about directions and use all images.",
+        caption=f"**Second hidden layer, k = {main.config['k']}.** *Same classes*: random images with the classes of "
+        "the units' sets. *Chance*: random images, the floor. δ > 0 says that units' images have more in common; p: "
+        f"permutation test; *negligible*: the whole interval is within ±{NEGLIGIBLE}. Colours and pixels are in "
+        "[0, 1], distances Euclidean. The last two rows are about directions and use all images.",
     )
+
+
+def _layers_table(by_layer: Mapping[str, Record], output: Renderer) -> None:
     output.table(
         "layers",
         ["layer", "units used", "class purity: units", "random", "chance", "δ class purity", "δ class share"],
@@ -107,22 +117,21 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             ]
             for layer, record in by_layer.items()
         ],
-        caption=f"**Over layers, k = {k}.** δ of units against random directions. A unit at each position of a map is "
-        "a unit of its own; for the pixels it is one colour of a pixel.",
+        caption=f"**Over layers, k = {by_layer[SHOWN].config['k']}.** δ of units against random directions. A unit at "
+        "each position of a map is a unit of its own; for the pixels it is one colour of a pixel.",
     )
 
 
 def effect(record: Record, pair: str, name: str, *, split: bool = False) -> str:
     """Return δ with its interval, on two lines for a narrow column."""
     found = record.values["comparisons"][pair][name]
-    text = with_interval(found["delta"], found["low"], found["high"])
-    return text.replace(" [", "<br>[") if split else text
+    return effect_text(found["delta"], found["low"], found["high"], split=split)
 
 
 def word(record: Record, pair: str, name: str) -> str:
     """Return whose images have more in common, in a word."""
     found = record.values["comparisons"][pair][name]
-    return VERDICTS[verdict(found["low"], found["high"])]
+    return verdict_word(found["low"], found["high"])
 
 
 def _offer_values(by_layer: Mapping[str, Record], output: Renderer) -> None:
@@ -146,8 +155,7 @@ def _offer_values(by_layer: Mapping[str, Record], output: Renderer) -> None:
 
 
 def _mean(record: Record, kind: str, name: str) -> str:
-    value = record.values["means"][kind].get(name)
-    return "–" if value is None else f"{value:.2f}"
+    return number(record.values["means"][kind].get(name, np.nan))
 
 
 def _grid(record: Record, kind: str) -> Figure:
@@ -180,7 +188,7 @@ def _effects(by_layer: Mapping[str, Record]) -> Figure:
         figure = Figure(figsize=(6.2, 0.6 + 2.1 * rows))
         axes = np.atleast_1d(figure.subplots(rows, columns, sharex=True, sharey=True)).flat
         for axis, layer in zip(axes, layers, strict=False):
-            axis.axvspan(-NEGLIGIBLE, NEGLIGIBLE, color=SERIES[7], alpha=0.18, linewidth=0)
+            shade_negligible(axis)
             for y, name in enumerate(NAMES):
                 found = by_layer[layer].values["comparisons"]["units-uniform"][name]
                 axis.plot((found["low"], found["high"]), (y, y), color=SERIES[0], linewidth=1.6)

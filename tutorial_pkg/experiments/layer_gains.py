@@ -16,7 +16,7 @@ from tutorial_pkg.figures import SERIES, STYLE, Renderer, mean_sd, sd_below, spa
 from tutorial_pkg.models import batched_logits
 from tutorial_pkg.records import Record
 from tutorial_pkg.spectral import layer_gains
-from tutorial_pkg.training import TABLE1_RECIPES, Recipe, SgdRecipe, train, train_sgd
+from tutorial_pkg.training import TABLE1_RECIPES, Recipe, SgdRecipe, limited, train, train_sgd
 from tutorial_pkg.transfer import same_norm_noise
 
 MODELS: dict[str, Recipe | SgdRecipe] = {
@@ -61,9 +61,8 @@ def cells(config: Config) -> dict[str, CellConfig]:
     result = {}
     for seed in range(config.seed, config.seed + config.num_seeds):
         for name, recipe in MODELS.items():
-            if isinstance(recipe, Recipe) and config.max_iter is not None:
-                recipe = recipe.shortened(config.max_iter)
-            result[f"{name}-seed{seed}"] = CellConfig(config.dataset, name, recipe, config.num_attacked, seed)
+            used = limited(recipe, config.max_iter) if isinstance(recipe, Recipe) else recipe
+            result[f"{name}-seed{seed}"] = CellConfig(config.dataset, name, used, config.num_attacked, seed)
     return result
 
 

@@ -17,7 +17,7 @@ from tutorial_pkg.figures import Renderer, beside, mean_sd
 from tutorial_pkg.metrics import error_rate
 from tutorial_pkg.models import batched_logits
 from tutorial_pkg.records import Record
-from tutorial_pkg.training import TABLE1_RECIPES, Recipe, train
+from tutorial_pkg.training import TABLE1_RECIPES, Recipe, limited, train
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def cells(config: Config) -> dict[str, CellConfig]:
     result = {}
     for seed in range(config.seed, config.seed + config.num_seeds):
         for name, recipe in TABLE1_RECIPES.items():
-            used = recipe if config.max_iter is None else recipe.shortened(config.max_iter)
+            used = limited(recipe, config.max_iter)
             result[f"{name}-seed{seed}"] = CellConfig(
                 config.dataset, name, used, config.num_attacked, config.num_nearest, seed
             )

@@ -28,7 +28,7 @@ from tutorial_pkg.experiments.transfer_cells import (
 from tutorial_pkg.figures import Renderer, beside, mean_sd, percent
 from tutorial_pkg.models import LayeredModel
 from tutorial_pkg.records import Record
-from tutorial_pkg.training import TABLE1_RECIPES, Recipe, train
+from tutorial_pkg.training import TABLE1_RECIPES, Recipe, limited, train
 from tutorial_pkg.transfer import TransferTable, same_norm_noise, transfer_table
 
 MODELS = tuple(TABLE1_RECIPES)
@@ -79,10 +79,7 @@ class Attacked:
 
 def cells(config: Config) -> dict[str, CellConfig]:
     """Return a cell a seed."""
-    recipes = {
-        name: recipe if config.max_iter is None else recipe.shortened(config.max_iter)
-        for name, recipe in TABLE1_RECIPES.items()
-    }
+    recipes = {name: limited(recipe, config.max_iter) for name, recipe in TABLE1_RECIPES.items()}
     return {
         f"seed{seed}": CellConfig(config.dataset, recipes, config.num_images, seed)
         for seed in range(config.seed, config.seed + config.num_seeds)

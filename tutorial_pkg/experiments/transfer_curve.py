@@ -17,7 +17,7 @@ from tutorial_pkg.experiments import table2
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.table2 import MODELS, attack_every_model
 from tutorial_pkg.experiments.transfer_pairs import compare_pairs, hull, off_diagonal
-from tutorial_pkg.figures import INK, SERIES, STYLE, Renderer, percent, spaced
+from tutorial_pkg.figures import INK, SERIES, STYLE, Renderer, number, percent, spaced
 from tutorial_pkg.records import Record
 from tutorial_pkg.transfer import Rate, perturbation_cosine, same_norm_noise, transfer_table
 
@@ -114,10 +114,22 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         "and against the median share of the way to the target's own boundary that the source's perturbation covers.",
         alt="Two scatter plots: transfer hardly follows the cosine and closely follows the reach",
     )
+    _write_measures(records, mean, output)
+    _offer_values(records, mean, output)
+    at = {"1": factors.index(1.0), "2": factors.index(2.0), "last": len(factors) - 1}
+    for name, index in at.items():
+        output.value(f"transfer.{name}", percent(float(off_diagonal(fooled[0])[:, index].mean()), 1))
+        output.value(f"noise.{name}", percent(float(off_diagonal(noise[0])[:, index].mean()), 1))
+    output.value("last_factor", f"{factors[-1]:g}")
+
+
+def _write_measures(records: Sequence[Record], mean: Mapping[str, np.ndarray], output: Renderer) -> None:
+    """Write a table of each measure of two models, with its intervals."""
     what = {
         "reach": "**Median reach** of the row's perturbations along",
         "cosine": "**Mean cosine** between the row's perturbations and",
     }
+    columns = range(len(MODELS))
     for measure, words in what.items():
         low, high = hull([r.arrays[f"{measure}_low"] for r in records], [r.arrays[f"{measure}_high"] for r in records])
         output.table(
@@ -126,35 +138,31 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             [
                 [
                     source,
-                    *(
-                        ""
-                        if i == j
-                        else f"{mean[measure][i, j]:.2f}<br><small>[{low[i, j]:.2f},&nbsp;{high[i, j]:.2f}]</small>"
-                        for j in range(len(MODELS))
-                    ),
+                    *("" if i == j else _interval(mean[measure][i, j], low[i, j], high[i, j]) for j in columns),
                 ]
                 for i, source in enumerate(MODELS)
             ],
             caption=f"{words} those of the column's model, for the same image and the same class, with a 95 % "
             f"bootstrap interval over images{', the hull over the seeds' * (len(records) > 1)}.",
         )
-    one, two = factors.index(1.0), factors.index(2.0)
-    at = {"1": one, "2": two, "last": len(factors) - 1}
-    for name, index in at.items():
-        output.value(f"transfer.{name}", percent(float(off_diagonal(fooled[0])[:, index].mean()), 1))
-        output.value(f"noise.{name}", percent(float(off_diagonal(noise[0])[:, index].mean()), 1))
-    output.value("last_factor", f"{factors[-1]:g}")
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    return f"{value:.2f}<br><small>[{low:.2f},&nbsp;{high:.2f}]</small>"
+
+
+def _offer_values(records: Sequence[Record], mean: Mapping[str, np.ndarray], output: Renderer) -> None:
     for measure in ("cosine", "reach"):
         values = off_diagonal(mean[measure])
         output.value(f"{measure}.mean", f"{values.mean():.2f}")
         output.value(f"{measure}.min", f"{values.min():.2f}")
         output.value(f"{measure}.max", f"{values.max():.2f}")
         found = [record.values["rank_correlation"][measure] for record in records]
-        rho = np.mean([f["rho"] for f in found])
+        rho = float(np.mean([f["rho"] for f in found]))
         low, high = min(f["low"] for f in found), max(f["high"] for f in found)
-        output.value(f"{measure}.rho", f"{rho:.2f} [{low:.2f}, {high:.2f}]".replace("-", "−"))
+        output.value(f"{measure}.rho", f"{number(rho)} [{number(low)}, {number(high)}]")
     control = float(np.mean([record.values["cosine_of_other_images"] for record in records]))
-    output.value("cosine.other_images", f"{control:.2f}".replace("-", "−"))
+    output.value("cosine.other_images", number(control))
 
 
 def _rates(records: Sequence[Record], kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

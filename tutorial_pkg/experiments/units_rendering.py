@@ -10,9 +10,10 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from tutorial_pkg.figures import SERIES, STYLE, Renderer, spaced, with_interval
+from tutorial_pkg.experiments.unit_effects import VERDICTS, effect_text, shade_negligible, verdict_word
+from tutorial_pkg.figures import SERIES, STYLE, Renderer, number, spaced
 from tutorial_pkg.records import Record
-from tutorial_pkg.units import NEGLIGIBLE, OF_DIRECTIONS, STATISTICS, pooled, verdict
+from tutorial_pkg.units import NEGLIGIBLE, OF_DIRECTIONS, STATISTICS, pooled
 
 LAYERS = {
     "pixels": "pixels, no network",
@@ -48,7 +49,6 @@ MAIN = ("purity", "pixel_distance", "style_spread", "class_share")
 SMALL_IS_ALIKE = ("pixel_distance", "style_spread")
 """Statistics of `MAIN` that are smaller the more a set has in common."""
 OF_SETS = ("purity", "pixel_distance", "style_spread", "holes_agreement")
-VERDICTS = {"first": "units", "second": "random", "negligible": "negligible", "undecided": "undecided"}
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,11 @@ class _Summary:
     def pooled(self, layer: str, pair: str, name: str, k: str | None = None) -> tuple[float, float, float]:
         return pooled([(e["delta"], e["low"], e["high"]) for e in self.effects(layer, pair, name, k)])
 
-    def effect(self, layer: str, pair: str, name: str, k: str | None = None) -> str:
-        return with_interval(*self.pooled(layer, pair, name, k))
-
-    def effect_cell(self, layer: str, pair: str, name: str, k: str | None = None) -> str:
-        """The same on two lines, for a narrow column."""
-        return self.effect(layer, pair, name, k).replace(" [", "<br>[")
+    def effect(self, layer: str, pair: str, name: str, k: str | None = None, *, split: bool = False) -> str:
+        return effect_text(*self.pooled(layer, pair, name, k), split=split)
 
     def verdict(self, layer: str, pair: str, name: str) -> str:
-        return VERDICTS[verdict(*self.pooled(layer, pair, name)[1:])]
+        return verdict_word(*self.pooled(layer, pair, name)[1:])
 
     def largest_p(self, layer: str, pair: str, name: str) -> str:
         return f"{max(effect['p_value'] for effect in self.effects(layer, pair, name)):.2g}"
@@ -94,9 +90,16 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     networks = f"{len(records)} network{'s' * (len(records) > 1)}"
     interval = f"mean over {networks} with a 95 % interval"
     _offer_values(summary, output)
+    _show_figures(summary, output, networks)
+    _statistics_table(summary, output, interval)
+    _comparison_tables(summary, output, interval)
+    _readout_table(summary, output, networks)
+
+
+def _show_figures(summary: _Summary, output: Renderer, networks: str) -> None:
     output.figure(
         "distributions",
-        _distributions(records),
+        _distributions(summary.records),
         caption=f"**Top-{summary.k} sets along each kind of direction**, hidden layer, all directions of {networks}. "
         "Dot: median; thick: middle half; thin: 5 % to 95 %. *Same classes*: random images with the classes of the "
         "units' sets. *Chance*: random images.",
@@ -111,14 +114,17 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         f"more in common than every other; 0: no difference; shaded: |δ| < {NEGLIGIBLE}, negligible by convention.",
         alt="Effect sizes with intervals, for each statistic",
     )
+
+
+def _statistics_table(summary: _Summary, output: Renderer, interval: str) -> None:
     output.table(
         "statistics",
         ["mean over sets", *KINDS.values(), "δ, units against random", "largest p", "verdict"],
         [
             [
                 NAMES[name],
-                *(_number(summary.mean("hidden", kind, name)) for kind in KINDS),
-                summary.effect_cell("hidden", "units-uniform", name),
+                *(number(summary.mean("hidden", kind, name)) for kind in KINDS),
+                summary.effect("hidden", "units-uniform", name, split=True),
                 summary.largest_p("hidden", "units-uniform", name),
                 summary.verdict("hidden", "units-uniform", name),
             ]
@@ -129,8 +135,6 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         f"*negligible* where the whole interval is within ±{NEGLIGIBLE}. The last three rows are about directions and "
         "use all images.",
     )
-    _comparison_tables(summary, output, interval)
-    _readout_table(summary, output, networks)
 
 
 def _comparison_tables(summary: _Summary, output: Renderer, interval: str) -> None:
@@ -138,8 +142,8 @@ def _comparison_tables(summary: _Summary, output: Renderer, interval: str) -> No
         return [first, "class purity: units", "random", "chance", *(f"δ {NAMES[name]}" for name in names)]
 
     def row(label: str, layer: str, k: str, names: Sequence[str]) -> list[str]:
-        purities = (_number(summary.mean(layer, kind, "purity", k)) for kind in ("units", "uniform", "chance"))
-        return [label, *purities, *(summary.effect_cell(layer, "units-uniform", name, k) for name in names)]
+        purities = (number(summary.mean(layer, kind, "purity", k)) for kind in ("units", "uniform", "chance"))
+        return [label, *purities, *(summary.effect(layer, "units-uniform", name, k, split=True) for name in names)]
 
     output.table(
         "layers",
@@ -170,7 +174,7 @@ def _readout_table(summary: _Summary, output: Renderer, networks: str) -> None:
         "readout",
         ["hidden layer", *factors.values()],
         [
-            [label, *(_number(summary.readout("hidden", kind, factor)) for factor in factors)]
+            [label, *(number(summary.readout("hidden", kind, factor)) for factor in factors)]
             for kind, label in (best | {"together": "all together, linearly"}).items()
         ],
         caption=f"**What a single direction tells about an image**, the best direction for each factor; mean over "
@@ -200,15 +204,11 @@ def _offer_values(summary: _Summary, output: Renderer) -> None:
         block = summary.blocks(layer)[0]
         for kind, means in block["means"].items():
             for name in means:
-                output.value(f"{layer}.{kind}.{name}", _number(summary.mean(layer, kind, name)))
+                output.value(f"{layer}.{kind}.{name}", number(summary.mean(layer, kind, name)))
         for pair, effects in block["comparisons"].items():
             for name in effects:
                 output.value(f"{layer}.{pair}.{name}", summary.effect(layer, pair, name))
                 output.value(f"{layer}.{pair}.{name}.verdict", summary.verdict(layer, pair, name))
-
-
-def _number(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.2f}"
 
 
 def _distributions(records: Sequence[Record]) -> Figure:
@@ -240,7 +240,7 @@ def _effects(summary: _Summary) -> Figure:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.8, 5.4))
         axis = figure.subplots()
-        axis.axvspan(-NEGLIGIBLE, NEGLIGIBLE, color=SERIES[7], alpha=0.18, linewidth=0)
+        shade_negligible(axis)
         pairs = {"units-uniform": "units against random directions", "units-chance": "units against random images"}
         for p, (pair, label) in enumerate(pairs.items()):
             for y, name in enumerate(STATISTICS):

@@ -15,7 +15,7 @@ from tutorial_pkg.experiments.adversarial_training import chosen_recipes
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.targets import random_other_classes
 from tutorial_pkg.experiments.transfer_pairs import cosines_of_other_images
-from tutorial_pkg.figures import Renderer
+from tutorial_pkg.figures import Renderer, number
 from tutorial_pkg.models import LayeredModel
 from tutorial_pkg.records import Record
 from tutorial_pkg.training import SgdRecipe, train_sgd
@@ -140,10 +140,9 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         cells = []
         for measure in ("cosine", "cosine_of_same_class_and_target", "cosine_of_other_images", "share_of_own_gain"):
             found = pair_values(records, source, target, measure)
-            mean = f"{found.mean():.2f}".replace("-", "−")
-            spread = f"{found.min():.2f}&nbsp;to&nbsp;{found.max():.2f}".replace("-", "−")
+            mean, least, most = (number(float(pick(found))) for pick in (np.mean, np.min, np.max))
             output.value(f"{source}.{target}.{measure}", mean)
-            cells.append(f"{mean}<br><small>{spread}</small>")
+            cells.append(f"{mean}<br><small>{least}&nbsp;to&nbsp;{most}</small>")
         noise = float(np.mean([record.values["noise_share"][target] for record in records]))
         rows.append([f"{source} → {target}{', other seeds' if source == target else ''}", *cells, f"{noise:.2f}"])
     output.value("num_images", f"{records[0].values['num_images']:,}")

@@ -18,7 +18,7 @@ from tutorial_pkg.training.images import (
 )
 from tutorial_pkg.training.lbfgs import DECAY_CONVENTIONS, TrainingResult, train_classifier
 from tutorial_pkg.training.linear_probe import LinearProbe, fit_linear_probe
-from tutorial_pkg.training.recipes import TABLE1_RECIPES, Recipe, train
+from tutorial_pkg.training.recipes import TABLE1_RECIPES, Recipe, limited, train
 from tutorial_pkg.training.sgd import SgdRecipe, train_sgd
 from tutorial_pkg.training.tica import TicaRecipe, TicaResult, measure_steps, step_memory, tica_cost, train_tica
 
@@ -37,6 +37,7 @@ __all__ = [
     "build_image_model",
     "evaluate",
     "fit_linear_probe",
+    "limited",
     "measure_steps",
     "model_inputs",
     "pretrain_autoencoder",

@@ -39,6 +39,11 @@ class Recipe:
         return replace(self, max_iter=min(self.max_iter, max_iter), pretrain_iter=min(self.pretrain_iter, max_iter))
 
 
+def limited(recipe: Recipe, max_iter: int | None) -> Recipe:
+    """Return a recipe shortened to this many iterations; where there is no limit, None, as it is."""
+    return recipe if max_iter is None else recipe.shortened(max_iter)
+
+
 BIASES = ("none", "free", "decayed")
 
 TABLE1_RECIPES = {
