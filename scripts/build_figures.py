@@ -39,6 +39,9 @@ from tutorial_pkg.records import (
 
 ROOT = Path(__file__).resolve().parent.parent
 
+Cell = tuple[Experiment, str, Any]
+"""Its experiment, its name and its configuration."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
@@ -151,30 +154,14 @@ def compute(experiments: list[Experiment], args: argparse.Namespace) -> bool:
     """
     context = Context(args.device, args.data_root, args.cache, progress=not args.quiet)
     index, count = args.shard
-    every = [
+    planned = [
         (experiment, cell, config)
         for experiment in experiments
         for cell, config in planned_cells(experiment, args.profile, args.seed).items()
     ][index - 1 :: count]
-    todo, absent = [], []
-    confirmations = read_confirmations(args.results)
-    for name in dict.fromkeys(config.dataset for _, _, config in every):
-        try:
-            context.data(name)
-        except FileNotFoundError as error:
-            print(f"cells of {name} are left out: {error}", file=sys.stderr)
-            absent.append(name)
-    left_out = sum(config.dataset in absent for _, _, config in every)
-    every = [(experiment, cell, config) for experiment, cell, config in every if config.dataset not in absent]
-    for experiment, cell, config in every:
-        checksum = context.data(config.dataset).checksum
-        try:
-            state, _ = cell_status(experiment, args.profile, cell, config, args.results, confirmations, checksum)
-        except RecordError as error:
-            print(f"{error} It is computed again now.", file=sys.stderr)
-            state = "missing"
-        if state not in ("fresh", "confirmed"):
-            todo.append((experiment, cell, config))
+    every = with_data(planned, context)
+    left_out = len(planned) - len(every)
+    todo = outdated(every, context, args)
     done = len(every) - len(todo)
     print(f"{args.profile}: {done} of {len(every)} cells are fresh or confirmed, {len(todo)} to compute")
     if left_out:
@@ -193,6 +180,34 @@ def compute(experiments: list[Experiment], args: argparse.Namespace) -> bool:
                 raise
             write_record(args.results, record)
     return left_out == 0
+
+
+def with_data(cells: Sequence[Cell], context: Context) -> list[Cell]:
+    """Return the cells whose data are here, and say which are not."""
+    absent = []
+    for name in dict.fromkeys(config.dataset for _, _, config in cells):
+        try:
+            context.data(name)
+        except FileNotFoundError as error:
+            print(f"cells of {name} are left out: {error}", file=sys.stderr)
+            absent.append(name)
+    return [(experiment, cell, config) for experiment, cell, config in cells if config.dataset not in absent]
+
+
+def outdated(cells: Sequence[Cell], context: Context, args: argparse.Namespace) -> list[Cell]:
+    """Return the cells that have no fresh record."""
+    confirmations = read_confirmations(args.results)
+    todo = []
+    for experiment, cell, config in cells:
+        checksum = context.data(config.dataset).checksum
+        try:
+            state, _ = cell_status(experiment, args.profile, cell, config, args.results, confirmations, checksum)
+        except RecordError as error:
+            print(f"{error} It is computed again now.", file=sys.stderr)
+            state = "missing"
+        if state not in ("fresh", "confirmed"):
+            todo.append((experiment, cell, config))
+    return todo
 
 
 def render(results: Path, output: Path) -> None:

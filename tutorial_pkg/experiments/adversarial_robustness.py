@@ -123,20 +123,9 @@ def transfer_to(records: Sequence[Record], way: str) -> list[float]:
 
 def render(records: Sequence[Record], output: Renderer) -> None:
     """Write a row for each way of training and draw how far its examples are."""
-    noise = records[0].config["noise"]
     rows = []
     for way in WAYS:
-        columns = {
-            "distortion_mean": mean_sd(mean_over_seeds(records, way, "distortion_mean"), 3),
-            "distortion_min": mean_sd(mean_over_seeds(records, way, "distortion_min"), 3),
-            "transfer": mean_sd(transfer_to(records, way), 1),
-            **{
-                f"noise{stddev:g}": mean_sd([r.values["errors"][f"noise {stddev:g}"][way] for r in records], 1, 100)
-                for stddev in noise
-            },
-            "lipschitz_bound": mean_sd(mean_over_seeds(records, way, "lipschitz_bound"), 0),
-            "largest_gain": mean_sd(mean_over_seeds(records, way, "largest_gain"), 1),
-        }
+        columns = _columns(records, way)
         for key, text in columns.items():
             output.value(f"{way.replace(' ', '_')}.{key}", text)
         rows.append([way, *map(sd_below, columns.values())])
@@ -151,7 +140,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             "distortion, mean",
             "smallest",
             "error on others' examples %",
-            *(f"noise {stddev:g}, error %" for stddev in noise),
+            *(f"noise {stddev:g}, error %" for stddev in records[0].config["noise"]),
             "Lipschitz bound",
             "largest gain",
         ],
@@ -167,6 +156,21 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         "below, all seeds together.",
         alt="Rising curves, one a way of training; those of the pools are furthest to the right",
     )
+
+
+def _columns(records: Sequence[Record], way: str) -> dict[str, str]:
+    """Return a row of the table: key of a value → text."""
+    return {
+        "distortion_mean": mean_sd(mean_over_seeds(records, way, "distortion_mean"), 3),
+        "distortion_min": mean_sd(mean_over_seeds(records, way, "distortion_min"), 3),
+        "transfer": mean_sd(transfer_to(records, way), 1),
+        **{
+            f"noise{stddev:g}": mean_sd([r.values["errors"][f"noise {stddev:g}"][way] for r in records], 1, 100)
+            for stddev in records[0].config["noise"]
+        },
+        "lipschitz_bound": mean_sd(mean_over_seeds(records, way, "lipschitz_bound"), 0),
+        "largest_gain": mean_sd(mean_over_seeds(records, way, "largest_gain"), 1),
+    }
 
 
 def _draw(records: Sequence[Record]) -> Figure:

@@ -124,6 +124,21 @@ def errors(records: Sequence[Record], group: str) -> dict[str, list[float]]:
 
 def render(records: Sequence[Record], output: Renderer) -> None:
     """Write what was tried and what it gave, and draw the error against each property of a pool."""
+    _write_candidates(records, output)
+    _offer_optimizers(records, output)
+    _offer_sensitivity(records, output)
+    output.figure(
+        "sensitivity",
+        _draw(records),
+        caption="**Size, age and distance of a pool of images.** Held-out error against one property at a time; bars: "
+        f"95 % binomial intervals for {records[0].config['num_held_out']:,} images, without what another seed would "
+        "change. On the left all pools get equally many new examples.",
+        alt="Three panels of the held-out error against pool size, share replaced and distance",
+    )
+
+
+def _write_candidates(records: Sequence[Record], output: Renderer) -> None:
+    """Write a row for each candidate of each way of training."""
     rows = []
     for group in CANDIDATES:
         for name, found in errors(records, group).items():
@@ -144,8 +159,12 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         "pool's loss.",
         num_text_columns=3,
     )
-    _offer_optimizers(records, output)
     output.value("num_ways", str(len(CANDIDATES)))
+    output.value("num_tried", str(len(rows)))
+
+
+def _offer_sensitivity(records: Sequence[Record], output: Renderer) -> None:
+    """Offer the errors with each attack and with each property of a pool, and how far chance alone moves them."""
     attack = errors(records, "attack")
     for source, found in attack.items():
         output.value(f"attack.{source}", mean_sd(found))
@@ -157,19 +176,10 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     output.value("stretch.most", f"{max(stretched):.2f}")
     num_held_out = records[0].config["num_held_out"]
     output.value("half_interval", f"{50 * np.ptp(_interval(float(np.mean(stretched)), num_held_out)):.2f}")
-    output.value("num_tried", str(len(rows)))
     output.value("num_held_out", f"{num_held_out:,}")
     epochs = {record.config["group"]: str(record.config["recipe"]["epochs"]) for record in records}
     output.value("epochs.long", epochs["input"])
     output.value("epochs.short", epochs["stretch"])
-    output.figure(
-        "sensitivity",
-        _draw(records),
-        caption="**Size, age and distance of a pool of images.** Held-out error against one property at a time; bars: "
-        f"95 % binomial intervals for {num_held_out:,} images, without what another seed would change. On the left all "
-        "pools get equally many new examples.",
-        alt="Three panels of the held-out error against pool size, share replaced and distance",
-    )
 
 
 def _offer_optimizers(records: Sequence[Record], output: Renderer) -> None:

@@ -86,27 +86,37 @@ def _ten_patch_probabilities(model: LayeredModel, recipe: ImageRecipe, images: I
 
 def render(records: Sequence[Record], output: Renderer) -> None:
     """Draw the learning curves and say what was trained."""
-    values, recipe = records[0].values, records[0].config["recipe"]
-    training = values["training"]
+    values = records[0].values
+    _offer_values(records[0], output)
+    output.figure(
+        "curves",
+        _curves(values["training"]),
+        caption=f"**Learning curves.** Loss and accuracy after each epoch: of the training images as they were seen, "
+        f"cropped, mirrored and with dropout, and of the centres of the {values['num_val']:,} validation images.",
+        alt="Two panels, each with a line for training and one for validation: loss falls and accuracy rises",
+    )
+    _write_network(records[0], output)
+
+
+def _offer_values(record: Record, output: Renderer) -> None:
+    values, training = record.values, record.values["training"]
     for key in ("top1", "top5", "top1_ten_patches", "top5_ten_patches"):
         output.value(key, f"{100 * values[key]:.1f} %")
         output.value(f"{key}_error", f"{100 * (1 - values[key]):.1f} %")
     output.value("chance", f"{100 / values['num_classes']:.0f} %")
     for key in ("num_classes", "num_train", "num_val", "num_parameters", "input_size"):
         output.value(key, f"{values[key]:,}")
-    output.value("epochs", str(recipe["epochs"]))
+    output.value("epochs", str(record.config["recipe"]["epochs"]))
     output.value("minutes", f"{training['seconds'] / 60:.0f}")
     output.value("memory", f"{training['peak_memory_mb'] / 1024:.1f} GB")
     output.value("train_accuracy", f"{100 * training['train_accuracy'][-1]:.1f} %")
     for key in ("best", "worst"):
         output.value(key, ", ".join(f"{name} ({100 * share:.0f} %)" for name, share in values[f"{key}_classes"]))
-    output.figure(
-        "curves",
-        _curves(training),
-        caption=f"**Learning curves.** Loss and accuracy after each epoch: of the training images as they were seen, "
-        f"cropped, mirrored and with dropout, and of the centres of the {values['num_val']:,} validation images.",
-        alt="Two panels, each with a line for training and one for validation: loss falls and accuracy rises",
-    )
+
+
+def _write_network(record: Record, output: Renderer) -> None:
+    """Write the network and its accuracy beside those of Krizhevsky et al."""
+    values, training = record.values, record.values["training"]
     output.table(
         "network",
         ["", "here", "Krizhevsky et al. (2012)"],
@@ -117,7 +127,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             ["channels", _dashes(values["channels"]), "96-256-384-384-256"],
             ["fully connected units", _dashes(values["hidden"]), "4096-4096"],
             ["parameters", f"{values['num_parameters'] / 1e6:.2f} million", "60.97 million"],
-            ["epochs", str(recipe["epochs"]), "about 90"],
+            ["epochs", str(record.config["recipe"]["epochs"]), "about 90"],
             ["top-1 accuracy, centre", f"{100 * values['top1']:.1f} %", ""],
             ["top-5 accuracy, centre", f"{100 * values['top5']:.1f} %", ""],
             ["top-1, average of ten patches", f"{100 * values['top1_ten_patches']:.1f} %", "59.3 %"],
@@ -129,7 +139,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         caption="**The network.** Accuracies are of the validation images, by their centres and by the average that "
         "Krizhevsky et al. take: of the probabilities of ten patches, the centre, the corners and their mirror images. "
         "Theirs are of one network on the validation set of ILSVRC-2012; with other classes, images and sizes the two "
-        f"columns describe, and do not compare.{_earlier_runs(records[0])}",
+        f"columns describe, and do not compare.{_earlier_runs(record)}",
     )
 
 

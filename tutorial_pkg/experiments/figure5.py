@@ -131,11 +131,6 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     """Draw the triples and the distribution, and write the averages beside the paper's."""
     by_goal = {record.config["goal"]: record for record in records}
     far_class = records[0].config["far_class"]
-    what = {
-        "far": f"“{far_class}”",
-        "penalty": f"“{far_class}”, by the search over c",
-        "nearest": "the nearest class",
-    }
     titles = {"far": f"taken for “{far_class}”", "nearest": "taken for the nearest class"}
     for goal, title in titles.items():
         record = by_goal[goal]
@@ -155,6 +150,18 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         caption="**Distortion of every image**, from the smallest to the largest. Dashed: the paper's average.",
         alt="Sorted distortions of all attacked images, for the nearest class and for the far one",
     )
+    _write_distortions(by_goal, output)
+    _offer_values(by_goal, output)
+
+
+def _write_distortions(by_goal: dict[str, Record], output: Renderer) -> None:
+    """Write a row for each goal, and the paper's."""
+    far_class = by_goal["far"].config["far_class"]
+    what = {
+        "far": f"“{far_class}”",
+        "penalty": f"“{far_class}”, by the search over c",
+        "nearest": "the nearest class",
+    }
     output.table(
         "distortions",
         ["taken for", "images", "success", "mean", "median", "largest", "‖r‖₂", "noise", "bytes"],
@@ -175,7 +182,6 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         "on the same images under Gaussian noise of the same norm, image by image. *Bytes*: error once the adversarial "
         "image is rounded to 256 levels a colour, as an image file is.",
     )
-    _offer_values(by_goal, output)
 
 
 def _offer_values(by_goal: dict[str, Record], output: Renderer) -> None:

@@ -100,19 +100,16 @@ def run(config: CellConfig, context: Context) -> Result:
 def render(records: Sequence[Record], output: Renderer) -> None:
     """Draw the three panels: two models' adversarial pairs, and noise."""
     for record in records:
-        name, values = record.config["name"], record.values
+        name = record.config["name"]
         output.figure(
             f"pairs-{name}",
             pairs_figure(record),
             caption=f"**Figure 7, {PANELS[name]}.** Odd columns: test images with their class; even columns: "
             f"the nearest image that the model calls the class after the arrow, mean distortion "
-            f"{values['distortion_mean']:.4f}.",
+            f"{record.values['distortion_mean']:.4f}.",
             alt=f"Pairs of digits, before and after the smallest change that fools {PANELS[name]}",
         )
-        for key, value in values.items():
-            is_rate = key.startswith("accuracy") or key == "success"
-            text = percent(value, 1) if is_rate else f"{value:.4f}" if key != "num_attacked" else f"{value:,}"
-            output.value(f"{name}.{key}", text)
+        _offer_values(record, output)
     noise = records[-1]
     right = "; ".join(
         f"{record.config['name']} {100 * record.values['accuracy_noise_clipped']:.1f} % "
@@ -127,6 +124,10 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         f"right unaltered: {right}.",
         alt="Digits next to the same digits under strong Gaussian noise",
     )
+    _write_accuracy(records, output)
+
+
+def _write_accuracy(records: Sequence[Record], output: Renderer) -> None:
     output.table(
         "accuracy",
         ["model", "adversarial", "noise", "noise, clipped to [0, 1]", "noise (paper)"],
@@ -144,6 +145,13 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         caption="**Accuracy on distorted digits**, of those that the model gets right unaltered. The paper gives one "
         "number for the noise and does not say for which model or whether pixels were clipped.",
     )
+
+
+def _offer_values(record: Record, output: Renderer) -> None:
+    for key, value in record.values.items():
+        is_rate = key.startswith("accuracy") or key == "success"
+        text = percent(value, 1) if is_rate else f"{value:.4f}" if key != "num_attacked" else f"{value:,}"
+        output.value(f"{record.config['name']}.{key}", text)
 
 
 def pairs_figure(record: Record) -> Figure:

@@ -114,8 +114,13 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             caption=f"{caption} Share of the commonest digit, row by row: {shares}.",
             alt=f"Rows of digits: one row for each {word}",
         )
+    _show_quiz(record, output)
+
+
+def _show_quiz(record: Record, output: Renderer) -> None:
+    """Draw the rows whose kind a reader has to guess, and offer the answer."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    is_unit = values["quiz_is_unit"]
+    is_unit = record.values["quiz_is_unit"]
     output.figure(
         "quiz",
         image_grid(_rows(record.arrays["quiz"]), row_labels=letters[: len(is_unit)], cell_inches=0.5, text_size=11),

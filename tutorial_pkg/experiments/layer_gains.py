@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import matplotlib
 import torch
@@ -111,24 +112,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     }
     rows = []
     for name, runs in by_model.items():
-        for number, layer in enumerate(runs[0]["layers"]):
-            found = {key: [run["layers"][number][key] for run in runs] for key in layer if key != "name"}
-            loose = [bound / largest for bound, largest in zip(found["bound"], found["largest"], strict=True)]
-            cells = {
-                "layer_bound": mean_sd(found["layer_bound"]),
-                "bound": mean_sd(found["bound"]),
-                "largest": mean_sd(found["largest"]),
-                "mean": mean_sd(found["mean"]),
-                "noise_mean": mean_sd(found["noise_mean"]),
-                "times_loose": mean_sd(loose, 1),
-            }
-            for key, text in cells.items():
-                output.value(f"{name}.{layer['name']}.{key}", text)
-            if number:
-                below = [run["layers"][number - 1]["mean"] for run in runs]
-                times = [mean / before for mean, before in zip(found["mean"], below, strict=True)]
-                output.value(f"{name}.{layer['name']}.times_below", mean_sd(times, 1))
-            rows.append([f"{name}: {layer['name']}", *map(sd_below, cells.values())])
+        rows += [_row(name, runs, number, output) for number in range(len(runs[0]["layers"]))]
         output.value(f"{name}.times_safe_radius_median", mean_sd([r["times_safe_radius_median"] for r in runs], 1))
         output.value(f"{name}.times_safe_radius_min", mean_sd([r["times_safe_radius_min"] for r in runs], 1))
         output.value(f"{name}.l2_norm_median", mean_sd([r["l2_norm_median"] for r in runs]))
@@ -152,6 +136,22 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         f"attack reaches at most and on average, and what noise of the same norms does{', first seed' * several}.",
         alt="Lines that rise with the layer; the proven bound rises far above the attack's gains, these above noise",
     )
+
+
+def _row(model: str, runs: Sequence[Mapping[str, Any]], number: int, output: Renderer) -> list[str]:
+    """Return the row of a model's layer, the mean over the runs, and offer its numbers to the prose."""
+    layer = runs[0]["layers"][number]
+    found = {key: [run["layers"][number][key] for run in runs] for key in layer if key != "name"}
+    loose = [bound / largest for bound, largest in zip(found["bound"], found["largest"], strict=True)]
+    columns = {key: mean_sd(found[key]) for key in ("layer_bound", "bound", "largest", "mean", "noise_mean")}
+    columns["times_loose"] = mean_sd(loose, 1)
+    for key, text in columns.items():
+        output.value(f"{model}.{layer['name']}.{key}", text)
+    if number:
+        below = [run["layers"][number - 1]["mean"] for run in runs]
+        times = [mean / before for mean, before in zip(found["mean"], below, strict=True)]
+        output.value(f"{model}.{layer['name']}.times_below", mean_sd(times, 1))
+    return [f"{model}: {layer['name']}", *map(sd_below, columns.values())]
 
 
 def _draw(layers: dict[str, list[dict]]) -> Figure:

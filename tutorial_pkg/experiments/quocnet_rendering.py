@@ -27,15 +27,15 @@ NAMES = {
 def render(records: Sequence[Record], output: Renderer) -> None:
     """Show the training, the table of representations, the ROC curves, filters and stimuli."""
     record = records[0]
-    values = record.values
-    found = values["representations"]
-    _offer_values(record, output)
-    recipe = record.config["recipe"]
-    output.value("sparsity_weight", f"{recipe['sparsity_weight']:g}")
-    output.value("steps", f"{recipe['steps']:,}")
-    output.value("batch_size", f"{recipe['batch_size']:,}")
-    output.value("num_patches", f"{recipe['steps'] * recipe['batch_size']:,}")
-    output.value("norm_floor", f"{QUOCNETS[recipe['model']].norm_floor:g}")
+    _offer_representations(record, output)
+    _offer_gaps(record, output)
+    _offer_training(record, output)
+    _write_representations(record.values, output)
+    _show_learning(record, output)
+    _show_features(record, output)
+
+
+def _write_representations(values: Mapping[str, Any], output: Renderer) -> None:
     output.table(
         "representations",
         ["linear classifier on", "features", "area", "minus pixels [95 %]", "balanced accuracy"],
@@ -47,16 +47,20 @@ def render(records: Sequence[Record], output: Renderer) -> None:
                 "–" if name == values["best_pixels"] else _with_range(row["auc_minus_pixels"]),
                 percent(row["balanced_accuracy"], 1),
             ]
-            for name, row in found.items()
+            for name, row in values["representations"].items()
         ],
         caption="**Cars against all else**: the area under the ROC curve, on "
         f"{values['num_val']:,} validation images of which {values['num_val_positive']} are cars. “Minus pixels” is "
         "the difference from the best row of pixels on the same images, with DeLong's interval, for the choice of "
         "images; every row is of one seed. Guessing has an area of 0.5 and a balanced accuracy of 50 %.",
     )
+
+
+def _show_learning(record: Record, output: Renderer) -> None:
+    """Draw the training, and the ROC curves of what it gives."""
     output.figure(
         "training",
-        training_figure(values["training"]),
+        training_figure(record.values["training"]),
         caption="**Learning without labels, stage by stage.** Left: the share of a stage's input that its code loses, "
         "Σ‖W₂W₁ᵀx − x‖² / Σ‖x‖². Right: the mean response of the pooling units, which the penalty holds down; it may "
         "rise while the reconstruction improves. A point is the mean over a part of the steps.",
@@ -69,6 +73,10 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         "classifiers' own, 0.",
         alt="Two ROC curves; that of the network's last stage is above that of the pixels",
     )
+
+
+def _show_features(record: Record, output: Renderer) -> None:
+    """Draw the filters of the first stage, and what units of the last stage like best."""
     _, (corner, centre, beside) = record.arrays["filters"].astype(float)
     output.figure(
         "filters",
@@ -85,7 +93,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         caption="**What units of the last stage like best.** Left: the optimal stimulus, computed; right: the "
         "validation images with the highest responses, best first. *Best* units were chosen on the training images, as "
         "the best single detectors of cars; the others at random. The optimal stimulus excites a unit "
-        f"{values_ratio(values)} times as much as the best image.",
+        f"{values_ratio(record.values)} times as much as the best image.",
         alt="Rows of images: a computed pattern, and photographs",
     )
 
@@ -171,26 +179,9 @@ def stimuli_figure(record: Record) -> Figure:
 def render_figure6(records: Sequence[Record], output: Renderer) -> None:
     """Draw the images, and the distribution of the distortions."""
     record = records[0]
-    values, arrays = record.values, record.arrays
-    factors = [magnification(difference) for difference in arrays["difference"]]
-    triples = [
-        [clean / 255.0, adversarial / 255.0, np.clip(factor * difference.astype(float), 0, 1)]
-        for clean, adversarial, difference, factor in zip(
-            arrays["clean"], arrays["adversarial"], arrays["difference"], factors, strict=True
-        )
-    ]
-    captions = [["", "", f"× {factor}"] for factor in factors]
-    pairs, titles = _two_a_row(triples), _two_a_row(captions)
     output.figure(
         "images",
-        image_grid(
-            pairs,
-            titles=titles,
-            cell_inches=1.05,
-            text_size=10,
-            group=3,
-            column_titles=["a car", "not a car", "change"],
-        ),
+        cars_figure(record),
         caption="**Figure 6.** Left: validation cars, drawn at random from those that are recognised. Middle: the "
         "nearest images that are not recognised. Right: the absolute difference, each with a magnification of its own.",
         alt="Photographs of cars, the same photographs imperceptibly changed, and the changes as coloured noise",
@@ -198,11 +189,37 @@ def render_figure6(records: Sequence[Record], output: Renderer) -> None:
     output.figure(
         "distortions",
         distortions_figure(record),
-        caption=f"**How far a car is from not being one**, for {values['num_attacked']} recognised cars. The "
+        caption=f"**How far a car is from not being one**, for {record.values['num_attacked']} recognised cars. The "
         "distortion is √(Σr²/n) for pixels from 0 to 1; the dashed line is one grey level of 255. The surer the "
         "classifier, the longer the way.",
         alt="A histogram of distortions, and distortion against the classifier's margin",
     )
+    _offer_cars(record, output)
+
+
+def cars_figure(record: Record) -> Figure:
+    """Draw cars, the nearest images that are none, and the differences, two triples a row."""
+    arrays = record.arrays
+    factors = [magnification(difference) for difference in arrays["difference"]]
+    triples = [
+        [clean / 255.0, adversarial / 255.0, np.clip(factor * difference.astype(float), 0, 1)]
+        for clean, adversarial, difference, factor in zip(
+            arrays["clean"], arrays["adversarial"], arrays["difference"], factors, strict=True
+        )
+    ]
+    titles = [["", "", f"× {factor}"] for factor in factors]
+    return image_grid(
+        _two_a_row(triples),
+        titles=_two_a_row(titles),
+        cell_inches=1.05,
+        text_size=10,
+        group=3,
+        column_titles=["a car", "not a car", "change"],
+    )
+
+
+def _offer_cars(record: Record, output: Renderer) -> None:
+    values = record.values
     output.value("num_cars", f"{values['num_cars']:,}")
     output.value("num_recognised", f"{values['num_recognised']:,}")
     output.value("num_attacked", f"{values['num_attacked']:,}")
@@ -252,22 +269,21 @@ def distortions_figure(record: Record) -> Figure:
     return figure
 
 
-def _offer_values(record: Record, output: Renderer) -> None:
-    values = record.values
-    found = values["representations"]
-    for name, row in found.items():
+def _offer_representations(record: Record, output: Renderer) -> None:
+    """Offer what each representation reaches, the last stage and the best pixels by these names, too."""
+    values, found = record.values, record.values["representations"]
+    short = {"last": found[values["last"]], "pixels": found[values["best_pixels"]]}
+    for name, row in (found | short).items():
         output.value(f"{name}.auc", f"{row['auc']['value']:.3f}")
-        output.value(f"{name}.balanced_accuracy", percent(row["balanced_accuracy"], 1))
-        output.value(f"{name}.accuracy", percent(row["accuracy"], 1))
-        output.value(f"{name}.recall", percent(row["recall"], 1))
-        output.value(f"{name}.false_positive_rate", percent(row["false_positive_rate"], 1))
-    pairs = {"last": values["last"], "pixels": values["best_pixels"]}
-    for short, name in pairs.items():
-        row = found[name]
         for key in ("balanced_accuracy", "accuracy", "recall", "false_positive_rate"):
-            output.value(f"{short}.{key}", percent(row[key], 1))
-        output.value(f"{short}.auc", f"{row['auc']['value']:.3f}")
-        output.value(f"{short}.num_features", f"{row['num_features']:,}")
+            output.value(f"{name}.{key}", percent(row[key], 1))
+    for name, row in short.items():
+        output.value(f"{name}.num_features", f"{row['num_features']:,}")
+
+
+def _offer_gaps(record: Record, output: Renderer) -> None:
+    """Offer the best stage, and the differences of areas that the text speaks of."""
+    values, found = record.values, record.values["representations"]
     _offer_gap("gain_over_pixels", found[values["last"]]["auc_minus_pixels"], output)
     stages = {name: row["auc"]["value"] for name, row in found.items() if name.startswith("trained")}
     best_stage = max(stages, key=stages.__getitem__)
@@ -283,6 +299,16 @@ def _offer_values(record: Record, output: Renderer) -> None:
     ):
         gap = auc_difference(scores[one], scores[other], record.arrays["is_positive"])
         _offer_gap(key, asdict(gap), output)
+
+
+def _offer_training(record: Record, output: Renderer) -> None:
+    """Offer sizes, settings and duration, and how well the best unit does alone."""
+    values, recipe = record.values, record.config["recipe"]
+    output.value("sparsity_weight", f"{recipe['sparsity_weight']:g}")
+    output.value("steps", f"{recipe['steps']:,}")
+    output.value("batch_size", f"{recipe['batch_size']:,}")
+    output.value("num_patches", f"{recipe['steps'] * recipe['batch_size']:,}")
+    output.value("norm_floor", f"{QUOCNETS[recipe['model']].norm_floor:g}")
     for key in ("num_weights", "num_train", "num_train_positive", "num_fitted", "num_val", "num_val_positive"):
         output.value(key, f"{values[key]:,}")
     output.value("num_fitted_negative", f"{values['num_fitted'] - values['num_train_positive']:,}")

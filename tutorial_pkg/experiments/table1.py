@@ -129,51 +129,58 @@ def missed_examples(records: Sequence[Record]) -> tuple[int, int]:
 
 def render(records: Sequence[Record], output: Renderer) -> None:
     """Write the table with the paper's columns beside ours, and its numbers for the prose."""
-    rows = []
     num_seeds = len({record.config["seed"] for record in records})
     several = num_seeds > 1
-    for name in dict.fromkeys(record.config["name"] for record in records):
-        values = [record.values for record in records if record.config["name"] == name]
-        train, test, distortion = paper.TABLE1[name]
-
-        def column(key: str, digits: int, scale: float = 1.0, values: list = values, name: str = name) -> str:
-            text = mean_sd([v[key] for v in values], digits, scale)
-            output.value(f"{name}.{key}", text)
-            return text
-
-        rows.append(
-            [
-                name,
-                beside(column("train_error", 2, 100), f"{train:g}", below=several),
-                beside(column("test_error", 2, 100), f"{test:g}", below=several),
-                beside(column("distortion_penalty_rms", 3), f"{distortion:g}", below=several),
-                column("distortion_random_target_rms", 3),
-                column("distortion_random_target_mean", 3),
-                column("distortion_nearest_mean", 3),
-            ]
-        )
-        output.value(f"{name}.paper_train_error", f"{train:g}")
-        column("success_targeted", 1, 100)
-        column("distortion_nearest_max", 3)
+    models = dict.fromkeys(record.config["name"] for record in records)
+    rows = [_row(records, name, output, below=several) for name in models]
     _write_excess(records, output)
     missed, of = missed_examples(records)
     output.value("missed", f"{missed:,}")
     output.value("num_examples", f"{of:,}")
-    header = ["", "train %", "test %", "penalty, rms", "minimum, rms", "minimum, mean", "nearest, mean"]
-    attacked = records[0].values["num_attacked"]
-    output.value("num_attacked", f"{attacked:,}")
+    output.value("num_attacked", f"{records[0].values['num_attacked']:,}")
     fewest, most = (pick(record.values["num_nearest"] for record in records) for pick in (min, max))
     of_them = f"{fewest:,}" + f" to {most:,}" * (fewest < most)
     spread = f"; mean ± standard deviation over {num_seeds} seeds, where it is not 0 in the last digit" * several
     output.table(
         "table1",
-        header,
+        ["", "train %", "test %", "penalty, rms", "minimum, rms", "minimum, mean", "nearest, mean"],
         rows,
         caption=f"**Table 1**, the paper's values in parentheses{spread}. Errors, and the distortion of correctly "
         "classified training images in four readings of the paper's last column. To a random other class: the "
         "minimiser of the paper's penalised objective and the minimum itself, root mean square over the images; the "
         f"minimum's mean. To the nearest other class: the minimum's mean, over {of_them} of them.",
     )
+
+
+def _row(records: Sequence[Record], model: str, output: Renderer, *, below: bool) -> list[str]:
+    """Return a model's row, and offer its numbers to the prose.
+
+    Args:
+        below: whether the paper's numbers stand below ours, not after them.
+    """
+    values = [record.values for record in records if record.config["name"] == model]
+    errors = {key: mean_sd([v[key] for v in values], 2, 100) for key in ("train_error", "test_error")}
+    distortions = {
+        key: mean_sd([v[key] for v in values], 3)
+        for key in (
+            "distortion_penalty_rms",
+            "distortion_random_target_rms",
+            "distortion_random_target_mean",
+            "distortion_nearest_mean",
+        )
+    }
+    others = {
+        "success_targeted": mean_sd([v["success_targeted"] for v in values], 1, 100),
+        "distortion_nearest_max": mean_sd([v["distortion_nearest_max"] for v in values], 3),
+        "paper_train_error": f"{paper.TABLE1[model][0]:g}",
+    }
+    for key, text in (errors | distortions | others).items():
+        output.value(f"{model}.{key}", text)
+    ours = [*errors.values(), *distortions.values()]
+    compared = [
+        beside(text, f"{printed:g}", below=below) for text, printed in zip(ours, paper.TABLE1[model], strict=False)
+    ]
+    return [model, *compared, *ours[len(compared) :]]
 
 
 def penalty_excess(records: Sequence[Record], name: str) -> list[float]:

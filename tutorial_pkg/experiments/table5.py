@@ -65,15 +65,12 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     output.note_no_data()
     rows, continuous = [], []
     for layer in ALEXNET:
-        found = [record.values[layer.name] for record in records]
         paper_lower, paper_upper = paper.TABLE5[layer.name]
-        row, means = {}, {}
-        for key in ("lower", "infimum", "upper", "certificate", "strict_lower"):
-            known = [values[key] for values in found if values[key] is not None]
-            means[key] = float(np.mean(known)) if known else np.nan
-            row[key] = three_digits(means[key])
-            output.value(f"{layer.name}.{key}", row[key])
-        grid = found[0]["grid"]
+        means = _means(records, layer.name)
+        row = {key: three_digits(mean) for key, mean in means.items()}
+        for key, text in row.items():
+            output.value(f"{layer.name}.{key}", text)
+        grid = records[0].values[layer.name]["grid"]
         rows.append(
             [
                 layer.name,
@@ -96,6 +93,19 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             output.value(f"{layer.name}.paper_upper_at_most", three_digits(2 * paper_upper / layer.stride))
     output.value("num_seeds", str(len(records)))
     output.value("seconds", f"{np.mean([record.provenance['seconds'] for record in records]):.0f}")
+    _write_tables(rows, continuous, output)
+
+
+def _means(records: Sequence[Record], layer: str) -> dict[str, float]:
+    """Return a layer's bounds, the mean over the records; NaN where it has none of that kind."""
+    means = {}
+    for key in ("lower", "infimum", "upper", "certificate", "strict_lower"):
+        known = [record.values[layer][key] for record in records if record.values[layer][key] is not None]
+        means[key] = float(np.mean(known)) if known else np.nan
+    return means
+
+
+def _write_tables(rows: Sequence[Sequence[str]], continuous: Sequence[Sequence[str]], output: Renderer) -> None:
     output.table(
         "table5",
         ["layer", "weights", "λ₋ paper", "λ₋ here", "λ₊ paper", "λ₊ here", "λ₊/λ₋ paper", "λ₊/λ₋ here"],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -106,14 +107,16 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             for key in ("lower", "upper", "strict_lower"):
                 output.value(f"{name}.{when}.{key}", three_digits(found[name][key]))
         output.value(f"{name}.growth", f"{after['upper'] / before['upper']:.2g}")
-    growth = {n: by_weights["after"][n]["upper"] / by_weights["before"][n]["upper"] for n in LAYERS.values()}
-    output.value("grew", str(sum(value > 1 for value in growth.values())))
-    output.value("num_layers", str(len(growth)))
-    output.value("most_grown", max(growth, key=growth.__getitem__))
-    output.value("most_growth", f"{max(growth.values()):.2g}")
-    for when, found in by_weights.items():
-        output.value(f"product.{when}", power(float(np.prod([found[n]["upper"] for n in LAYERS.values()]))))
-    output.value("product.paper", power(float(np.prod([upper for _, upper in paper.TABLE5.values()]))))
+    _offer_growth(by_weights, output)
+    _write_tables(rows, continuous, by_weights, output)
+
+
+def _write_tables(
+    rows: Sequence[Sequence[str]],
+    continuous: Sequence[Sequence[str]],
+    by_weights: Mapping[str, Mapping[str, Any]],
+    output: Renderer,
+) -> None:
     columns = ["paper", *({"before": "before training"}.get(when, when) for when in by_weights)]
     output.table(
         "table5",
@@ -130,6 +133,18 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         caption="**Table 5 from trained weights, beyond the grid.** *Strict λ₋*: the smallest ‖Wx‖ / ‖x‖, 0 where "
         "outputs are fewer than inputs. *Certificate*: what λ₊ cannot exceed on a map of any size.",
     )
+
+
+def _offer_growth(by_weights: Mapping[str, Mapping[str, Any]], output: Renderer) -> None:
+    """Offer how training changed the upper bounds, layer by layer and as a product."""
+    growth = {n: by_weights["after"][n]["upper"] / by_weights["before"][n]["upper"] for n in LAYERS.values()}
+    output.value("grew", str(sum(value > 1 for value in growth.values())))
+    output.value("num_layers", str(len(growth)))
+    output.value("most_grown", max(growth, key=growth.__getitem__))
+    output.value("most_growth", f"{max(growth.values()):.2g}")
+    for when, found in by_weights.items():
+        output.value(f"product.{when}", power(float(np.prod([found[n]["upper"] for n in LAYERS.values()]))))
+    output.value("product.paper", power(float(np.prod([upper for _, upper in paper.TABLE5.values()]))))
 
 
 CONFIGS = {
