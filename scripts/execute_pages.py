@@ -29,7 +29,7 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from tutorial_pkg import fingerprint
+from tutorial_pkg.fingerprint import forget_sources, is_definition, names_fingerprint
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "pages"
@@ -83,24 +83,23 @@ def package_key(code: str) -> str:
 
     Where a page imports a whole module, every file of the package counts.
     """
-    names: list[type | None] = []  # stand-ins that have the module and the name of what is imported
+    names: list[tuple[str, str]] = []  # (module, name in it)
+    whole = False
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "tutorial_pkg":
-            names += [type(alias.name, (), {"__module__": node.module}) for alias in node.names]
+            names += [(str(node.module), alias.name) for alias in node.names]
         elif isinstance(node, ast.Import):
-            names += [None for alias in node.names if alias.name.split(".")[0] == "tutorial_pkg"]
-    fingerprint._module.cache_clear()  # `mkdocs serve` lives longer than a version of the code
-    if any(name is None or _is_module(name) for name in names):
+            whole |= any(alias.name.split(".")[0] == "tutorial_pkg" for alias in node.names)
+    forget_sources()  # `mkdocs serve` lives longer than a version of the code
+    if whole or any(_is_module(*name) for name in names):
         return "".join(_digest(file) for file in sorted((ROOT / "tutorial_pkg").rglob("*.py")))
-    return fingerprint.code_fingerprint(*filter(None, names))
+    return names_fingerprint(names)
 
 
-def _is_module(name: type) -> bool:
+def _is_module(module: str, name: str) -> bool:
     """Say whether an imported name is a module; a function that a package re-exports may share its name."""
-    if fingerprint._resolve(name.__module__, name.__qualname__):
-        return False
-    path = ROOT.joinpath(*name.__module__.split("."), name.__qualname__)
-    return path.is_dir() or path.with_suffix(".py").is_file()
+    path = ROOT.joinpath(*module.split("."), name)
+    return not is_definition(module, name) and (path.is_dir() or path.with_suffix(".py").is_file())
 
 
 def _digest(file: Path) -> str:

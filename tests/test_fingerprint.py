@@ -48,16 +48,14 @@ def fingerprint_of(tmp_path, monkeypatch):
     def of(main=BASE, helper=HELPER):
         (package / "a.py").write_text(dedent(main).replace("tutorial_pkg.scratch_b", "scratch_pkg.b"))
         (package / "b.py").write_text(dedent(helper))
-        fingerprint._module.cache_clear()
-        fingerprint._bound_names.cache_clear()
+        fingerprint.forget_sources()
         for name in [n for n in sys.modules if n.startswith("scratch_pkg")]:
             del sys.modules[name]
         importlib.invalidate_caches()
         return fingerprint.code_fingerprint(importlib.import_module("scratch_pkg.a").compute)
 
     yield of
-    fingerprint._module.cache_clear()
-    fingerprint._bound_names.cache_clear()
+    fingerprint.forget_sources()
 
 
 def test_prose_and_neighbours_change_nothing(fingerprint_of):
@@ -187,3 +185,20 @@ def test_imports_inside_functions_are_followed(fingerprint_of):
     )
     before = fingerprint_of(local)
     assert fingerprint_of(local, HELPER.replace("x + 1", "x + 2")) != before
+
+
+def test_names_give_the_fingerprint_of_what_they_stand_for(fingerprint_of):
+    before = fingerprint_of()
+    assert fingerprint.names_fingerprint([("scratch_pkg.a", "compute")]) == before
+    assert fingerprint.names_fingerprint([("scratch_pkg.a", "compute"), ("scratch_pkg.a", "math")]) == before
+    assert fingerprint.is_definition("scratch_pkg.a", "helper"), "defined elsewhere, and passed on"
+    assert not fingerprint.is_definition("scratch_pkg.a", "math")
+    assert not fingerprint.is_definition("scratch_pkg", "a")
+
+
+def test_sources_are_read_anew_when_asked_to(fingerprint_of, tmp_path):
+    before = fingerprint_of()
+    (tmp_path / "scratch_pkg" / "b.py").write_text("def helper(x):\n    return -x\n")
+    assert fingerprint.names_fingerprint([("scratch_pkg.a", "compute")]) == before
+    fingerprint.forget_sources()
+    assert fingerprint.names_fingerprint([("scratch_pkg.a", "compute")]) != before

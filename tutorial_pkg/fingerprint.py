@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -45,8 +45,23 @@ def code_fingerprint(*functions: Callable[..., object]) -> str:
         >>> code_fingerprint(data.split_halves) == code_fingerprint(data.split_halves)
         True
     """
+    return names_fingerprint((function.__module__, function.__qualname__.split(".")[0]) for function in functions)
+
+
+def names_fingerprint(names: Iterable[tuple[str, str]]) -> str:
+    """Return the fingerprint of what these names stand for, without importing it.
+
+    Args:
+        names: (module, name in it), such as `("tutorial_pkg.attacks", "minimum_distortion")`. A name that is not a
+            definition of this package, see `is_definition`, adds nothing.
+
+    Example:
+        >>> from tutorial_pkg import data
+        >>> names_fingerprint([("tutorial_pkg.data", "split_halves")]) == code_fingerprint(data.split_halves)
+        True
+    """
     reached: dict[tuple[str, str], str] = {}
-    pending = [(function.__module__, function.__qualname__.split(".")[0]) for function in functions]
+    pending = list(names)
     while pending:
         module_name, name = pending.pop()
         found = _resolve(module_name, name)
@@ -59,6 +74,22 @@ def code_fingerprint(*functions: Callable[..., object]) -> str:
     for (module_name, name), code in sorted(reached.items()):
         digest.update(f"{module_name}.{name}\n{code}\n".encode())
     return digest.hexdigest()
+
+
+def is_definition(module: str, name: str) -> bool:
+    """Say whether a module of this package defines a name or passes on one that another defines.
+
+    Example:
+        >>> is_definition("tutorial_pkg.attacks", "minimum_distortion"), is_definition("tutorial_pkg", "attacks")
+        (True, False)
+    """
+    return _resolve(module, name) is not None
+
+
+def forget_sources() -> None:
+    """Read every module's source anew from now on, in a process that lives longer than a version of the code."""
+    _module.cache_clear()
+    _bound_names.cache_clear()
 
 
 def _references(module_name: str, definition: Definition) -> Iterator[tuple[str, str]]:
