@@ -1,7 +1,12 @@
-from dataclasses import replace
+import re
+import warnings
+from dataclasses import dataclass, replace
+from io import BytesIO
+from zipfile import ZipFile
 
 import pytest
 import torch
+from torch import nn
 
 from tutorial_pkg.training import TABLE1_RECIPES, checkpoints, train, trained_model
 
@@ -56,13 +61,97 @@ def test_a_network_just_trained_lies_in_memory_as_one_from_the_cache(digits, tmp
     assert [p.stride() for p in first.parameters()] == [p.stride() for p in second.parameters()]
 
 
-@pytest.mark.parametrize("damage", [lambda content: content[:1000], lambda content: b"not a checkpoint"])
-def test_a_damaged_checkpoint_is_trained_again(digits, tmp_path, damage):
+def saved(value):
+    buffer = BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()
+
+
+def flipped(content):
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+def archive(_):
+    buffer = BytesIO()
+    with ZipFile(buffer, "w") as file:
+        file.writestr("notes.txt", "no weights")
+    return buffer.getvalue()
+
+
+OTHER_MODEL = {"weights": {"weight": torch.zeros(2, 2)}, "training": {}}
+UNUSABLE = {
+    "cut short": (lambda content: content[:1000], "the file is damaged"),
+    "empty": (lambda _: b"", "the file is damaged"),
+    "text": (lambda _: b"not a checkpoint", "the file is damaged"),
+    "one bit": (flipped, "the file is damaged"),
+    "another archive": (archive, "the file is damaged or no checkpoint"),
+    "an object": (lambda _: saved(nn.Linear(2, 2)), "something else than weights and plain values"),
+    "a tensor": (lambda _: saved(torch.zeros(3)), "holds no trained model"),
+    "another model": (lambda _: saved(OTHER_MODEL), "the weights in it are those of another model"),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_what_is_no_checkpoint_is_trained_again_with_a_warning(digits, tmp_path, name):
+    damage, reason = UNUSABLE[name]
     model, _ = trained_model(QUICK, digits, seed=0, cache=tmp_path)
     (path,) = tmp_path.iterdir()
     path.write_bytes(damage(path.read_bytes()))
-    again, _ = trained_model(QUICK, digits, seed=0, cache=tmp_path)
+    with pytest.warns(UserWarning, match=f"{re.escape(str(path))} is trained again and replaced: .*{reason}"):
+        again, _ = trained_model(QUICK, digits, seed=0, cache=tmp_path)
     assert torch.equal(weights(again), weights(model))
+    with warnings.catch_warnings(action="error"):
+        trained_model(QUICK, digits, seed=0, cache=tmp_path)
+
+
+def test_another_report_of_the_training_is_trained_again(digits, tmp_path):
+    @dataclass(frozen=True)
+    class Other:
+        answer: int = 0
+
+    def other_train(*args, **kwargs):
+        return train(*args, **kwargs)[0], Other()
+
+    key = {"trainer": other_train, "cache": tmp_path, "seed": 0}
+    other_train.__module__, other_train.__qualname__ = train.__module__, train.__qualname__
+    trained_model(QUICK, digits, **key, result_type=Other)
+    with pytest.warns(UserWarning, match="what it says of the training is no TrainingResult"):
+        _, result = trained_model(QUICK, digits, cache=tmp_path, seed=0)
+    assert result.iterations > 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError("not yours"),
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_other_errors_are_passed_on_and_nothing_is_trained(digits, tmp_path, monkeypatch, error):
+    trained_model(QUICK, digits, seed=0, cache=tmp_path)
+    (path,) = tmp_path.iterdir()
+    before = path.read_bytes()
+
+    def fails(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(checkpoints.torch, "load", fails)
+    with pytest.raises(type(error)) as raised:
+        trained_model(QUICK, digits, seed=0, cache=tmp_path)
+    assert raised.value is error
+    assert path.read_bytes() == before
+
+
+def test_a_folder_in_the_place_of_a_checkpoint_is_an_error(digits, tmp_path):
+    trained_model(QUICK, digits, seed=0, cache=tmp_path)
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(OSError, match=re.escape(path.name)):
+        trained_model(QUICK, digits, seed=0, cache=tmp_path)
 
 
 def test_autoencoder_code_is_pretrained_and_not_fine_tuned(digits):
