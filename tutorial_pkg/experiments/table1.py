@@ -19,6 +19,16 @@ from tutorial_pkg.models import batched_logits
 from tutorial_pkg.records import Record
 from tutorial_pkg.training import TABLE1_RECIPES, Recipe, limited, train
 
+KINDS = {
+    "softmax1": ("linear", "weak decay"),
+    "softmax2": ("linear", "medium decay"),
+    "softmax3": ("linear", "strong decay"),
+    "N100-100-10": ("network", "two layers"),
+    "N200-200-10": ("network", "two layers"),
+    "AE400-10": ("linear, on features", "autoencoder"),
+}
+"""The paper's names → what they are, in words, and what tells them apart."""
+
 
 @dataclass(frozen=True)
 class Config:
@@ -150,6 +160,35 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         "minimiser of the paper's penalised objective and the minimum itself, root mean square over the images; the "
         f"minimum's mean. To the nearest other class: the minimum's mean, over {of_them} of them.",
     )
+    _write_short(records, output)
+
+
+def _write_short(records: Sequence[Record], output: Renderer) -> None:
+    """Write what a first reader needs: error and distortion as the paper has them, and the paper's below."""
+    rows = []
+    for name, (kind, detail) in KINDS.items():
+        values = [record.values for record in records if record.config["name"] == name]
+        _, test, distortion = paper.TABLE1[name]
+        rows.append(
+            [
+                f"{kind}<br><small>{name}, {detail}</small>",
+                beside(f"{np.mean([v['distortion_penalty_rms'] for v in values]):.3f}", f"{distortion:g}", below=True),
+                beside(f"{100 * np.mean([v['test_error'] for v in values]):.2f}", f"{test:g}", below=True),
+            ]
+        )
+    output.table(
+        "short",
+        ["classifier", "distortion", "test error, %"],
+        rows,
+        caption=f"**Distortion and error**, the paper's in parentheses{_over_seeds(records)}. The distortion is the "
+        "average (root mean square) over training images that were right, each changed until it is taken for another "
+        "class, drawn at random.",
+    )
+
+
+def _over_seeds(records: Sequence[Record]) -> str:
+    num_seeds = len({record.config["seed"] for record in records})
+    return f"; mean over {num_seeds} seeds" * (num_seeds > 1)
 
 
 def _row(records: Sequence[Record], model: str, output: Renderer, *, below: bool) -> list[str]:
