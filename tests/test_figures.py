@@ -15,9 +15,11 @@ from tutorial_pkg.figures import (
     image_grid,
     markdown_table,
     mean_sd,
+    muted,
     number,
     percent,
     sd_below,
+    shaded,
     signed,
     span,
     with_interval,
@@ -112,6 +114,8 @@ def test_tables_and_numbers():
     assert sd_below(mean_sd([1.0])) == "1.00"
     assert mean_sd([1.0, 1.001]) == "1.00", "a deviation that rounds to zero is not shown"
     assert beside("2.0", "1.9") == "2.0&nbsp;<small>(1.9)</small>"
+    assert shaded("12.5", 0.125) == '<span class="shaded" style="--share: 12%">12.5</span>'
+    assert muted("100") == '<span class="muted">100</span>'
     assert beside("2.0", "1.9", below=True) == "2.0<br><small>(1.9)</small>"
 
 

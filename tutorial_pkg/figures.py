@@ -211,6 +211,16 @@ def beside(ours: str, other: str, *, below: bool = False) -> str:
     return f"{ours}{'<br>' if below else '&nbsp;'}<small>({other})</small>"
 
 
+def shaded(text: str, share: float) -> str:
+    """Put a cell on a ground that is the stronger the larger the share, from 0, none, to 1."""
+    return f'<span class="shaded" style="--share: {100 * share:.0f}%">{text}</span>'
+
+
+def muted(text: str) -> str:
+    """Write a cell faintly, whose number is what it is by construction."""
+    return f'<span class="muted">{text}</span>'
+
+
 def sd_below(text: str) -> str:
     """Put the standard deviation of `mean_sd` small below its mean, for tables of many columns."""
     mean, _, sd = text.partition("\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")

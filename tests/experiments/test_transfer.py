@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -17,13 +18,14 @@ from tutorial_pkg.experiments.base import Experiment
 from tutorial_pkg.experiments.transfer_cells import (
     PAPER_NUM_IMAGES,
     cells_figure,
+    error_cell,
     mean_with_interval,
     outside_paper,
     paper_rate,
     points,
 )
 from tutorial_pkg.experiments.transfer_pairs import compare_pairs, cosines_of_other_images
-from tutorial_pkg.figures import Renderer
+from tutorial_pkg.figures import Renderer, muted, shaded
 from tutorial_pkg.models import LayeredModel
 from tutorial_pkg.records import Record
 from tutorial_pkg.training import Recipe, Trainer, TrainingResult
@@ -224,6 +226,21 @@ def test_cells_outside_the_papers_intervals_are_named_with_their_side():
     assert paper_rate(5.9).count == 15
     assert 2 / 256 < low < 16 / 256 < high < 60 / 256
     assert outside_paper([record], ["a", "b"], ["x", "y"], printed) == {("a", "y"): "higher", ("b", "x"): "lower"}
+
+
+def test_a_models_errors_on_its_own_examples_are_not_shaded():
+    assert error_cell(0.25, "26", own=False) == shaded("25.0<br><small>(26)</small>", 0.25)
+    assert error_cell(1.0, "100", own=True, below=False) == muted("100.0&nbsp;<small>(100)</small>")
+    context = KnownModels(lambda recipe, _: recipe.model == "softmax")
+    for experiment in (table2.EXPERIMENT, tables3_4.EXPERIMENT):
+        records = records_of(experiment, context)
+        with TemporaryDirectory() as folder:
+            output = Renderer(Path(folder), experiment.name, records)
+            experiment.render(records, output)
+            name = "table2" if experiment is table2.EXPERIMENT else "table4"
+            table = (Path(folder) / experiment.name / f"{name}.md").read_text(encoding="utf-8")
+        # The diagonal; Table 4 has it twice.
+        assert table.count('class="muted"') == len(table2.MODELS) == 2 * len(tables3_4.MODELS)
 
 
 def test_bootstrap_interval_of_a_mean():

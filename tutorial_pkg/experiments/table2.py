@@ -17,6 +17,7 @@ from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.targets import random_other_classes
 from tutorial_pkg.experiments.transfer_cells import (
     cells_figure,
+    error_cell,
     interval,
     mean_rate,
     mean_with_interval,
@@ -25,7 +26,7 @@ from tutorial_pkg.experiments.transfer_cells import (
     rates,
     transfer_values,
 )
-from tutorial_pkg.figures import Renderer, beside, mean_sd, percent
+from tutorial_pkg.figures import Renderer, mean_sd, percent
 from tutorial_pkg.models import LayeredModel
 from tutorial_pkg.records import Record
 from tutorial_pkg.training import TABLE1_RECIPES, Recipe, limited, train
@@ -184,16 +185,16 @@ def _write_table2(records: Sequence[Record], rows: Mapping[str, str], output: Re
             [
                 f"{label}<br><small>{distortion[row]} ({printed[row]:g})</small>" if row in MODELS else label,
                 *(
-                    beside(f"{100 * mean_rate(records, row, column):.1f}", f"{paper.TABLE2[row][j]:g}", below=True)
+                    error_cell(mean_rate(records, row, column), f"{paper.TABLE2[row][j]:g}", own=row == column)
                     for j, column in enumerate(MODELS)
                 ),
             ]
             for row, label in rows.items()
         ],
-        caption="**Table 2.** Error, in %, of the column's model on training images distorted for the row's: "
-        f"ours (the paper's), over all {records[0].values['num_images']:,} images. Below the row's name: the "
-        "distortion of our minimum, root mean square over the images (the paper's, which its method found: compare it "
-        "with *penalty, rms* in Table 1).",
+        caption="**Table 2.** Error, in %, of the column's model on training images distorted for the row's: ours (the "
+        f"paper's), over all {records[0].values['num_images']:,} images; the stronger the colour, the more. Below the "
+        "row's name: the distortion of our minimum, root mean square over the images (the paper's, which its method "
+        "found: compare it with *penalty, rms* in Table 1).",
     )
 
 
@@ -205,10 +206,10 @@ def _write_over_noise(records: Sequence[Record], rows: Mapping[str, str], output
             [
                 rows[row],
                 *(
-                    beside(
-                        f"{100 * mean_rate(records, row, column, 'correct'):.1f}",
+                    error_cell(
+                        mean_rate(records, row, column, "correct"),
                         f"{100 * mean_rate(records, noise_row(row), column, 'correct'):.1f}",
-                        below=True,
+                        own=row == column,
                     )
                     for column in MODELS
                 ),

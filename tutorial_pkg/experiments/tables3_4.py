@@ -17,6 +17,7 @@ from tutorial_pkg.experiments.targets import random_other_classes
 from tutorial_pkg.experiments.transfer_cells import (
     READINGS,
     cells_figure,
+    error_cell,
     mean_rate,
     mean_with_interval,
     outside_paper,
@@ -216,14 +217,20 @@ def _write_table4(records: Sequence[Record], rows: Mapping[str, str], output: Re
             [
                 label,
                 *(
-                    beside(f"{100 * mean_rate(records, row, column):.1f}", f"{paper.TABLE4[row][j]:g}")
+                    error_cell(
+                        mean_rate(records, row, column),
+                        f"{paper.TABLE4[row][j]:g}",
+                        own=row.removesuffix(" amplified") == column,
+                        below=False,
+                    )
                     for j, column in enumerate(MODELS)
                 ),
             ]
             for row, label in rows.items()
         ],
-        caption="**Table 4.** Error, in %, of the column's model on test images distorted for the row's: ours "
-        f"(the paper's), over {records[0].values['num_images']:,} images and {len(records)} splits.",
+        caption="**Table 4.** Error, in %, of the column's model on test images distorted for the row's: ours (the "
+        f"paper's), over {records[0].values['num_images']:,} images and {len(records)} splits; the stronger the "
+        "colour, the more.",
     )
 
 

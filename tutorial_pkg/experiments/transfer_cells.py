@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.stats import bootstrap
 
-from tutorial_pkg.figures import INK, PAPER, SERIES, signed, spaced
+from tutorial_pkg.figures import INK, PAPER, SERIES, beside, muted, shaded, signed, spaced
 from tutorial_pkg.records import Record
 from tutorial_pkg.transfer import Rate, TransferTable
 
@@ -96,6 +96,19 @@ def outside_paper(
             if not low <= ours <= high:
                 found[row, column] = "lower" if ours < low else "higher"
     return found
+
+
+def error_cell(error: float, other: str, *, own: bool, below: bool = True) -> str:
+    """Format a cell of a table of errors, shaded by the error.
+
+    Args:
+        error: ours, as a fraction.
+        other: the number to compare it with, small after or below it.
+        own: whether the examples were made for the model that errs; such a cell is faint.
+        below: whether the other number stands below.
+    """
+    text = beside(f"{100 * error:.1f}", other, below=below)
+    return muted(text) if own else shaded(text, error)
 
 
 def points(found: Mapping[str, float]) -> str:
