@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.attacks.oracles import linear_distance, linear_largest_margin
-from tutorial_pkg.attacks import goals, minimum_distortion
+from tutorial_pkg.attacks import minimum_distortion, second_start
 
 NUM_INPUTS = 20
 DECIDED = 1e-4  # of the logits' size, the margin from which on float32 and the linear program must agree
@@ -50,14 +50,14 @@ def test_a_target_is_reached_exactly_where_the_linear_program_says_so():
 
 
 def test_it_takes_the_search_that_forgets_the_distance(monkeypatch):
-    monkeypatch.setattr(goals, "MAX_ITER_REACH", 0)
+    monkeypatch.setattr(second_start, "MAX_ITER_REACH", 0)
     assert (True, False) in outcomes([42])
 
 
 def test_a_point_that_only_that_search_finds_is_walked_to_the_nearest(monkeypatch):
     model, inputs, targets = random_problem(42)
     found = minimum_distortion(model, inputs, targets=targets)
-    monkeypatch.setattr(goals, "MAX_ITER_REACH", 0)
+    monkeypatch.setattr(second_start, "MAX_ITER_REACH", 0)
     new = found.success & ~minimum_distortion(model, inputs, targets=targets).success
     assert new.any()
     for x, target, norm in zip(inputs[new], targets[new], found.l2_norm[new], strict=True):

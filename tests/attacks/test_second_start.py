@@ -1,4 +1,4 @@
-"""Networks full of kinks, where a walk does not arrive and the default starts again from the search over c."""
+"""Networks full of kinks, where a walk does not arrive and the default starts again along the smoothed boundary."""
 
 import copy
 import itertools
@@ -11,7 +11,6 @@ from tests.attacks.conftest import trained_for
 from tests.attacks.oracles import linear_distance
 from tutorial_pkg.attacks import goals, minimum_distortion
 from tutorial_pkg.attacks.boundary import walk_boundary
-from tutorial_pkg.attacks.penalty_search import PenaltySolution
 from tutorial_pkg.data import Dataset
 
 
@@ -55,7 +54,7 @@ def test_a_network_full_of_kinks_is_attacked_as_well_as_by_the_search(kinked, ki
     assert torch.allclose((result.adv_inputs - x).flatten(1).norm(dim=1), result.l2_norm)
     for options in ({"polish": False}, {"loss": "cross_entropy", "polish": False}, {"loss": "cross_entropy"}):
         other = minimum_distortion(kinked, x, targets=targets, **options)
-        assert result.l2_norm.mean() < 1.001 * other.l2_norm[other.success].mean()
+        assert result.l2_norm.mean() < 0.99 * other.l2_norm[other.success].mean()
 
 
 def test_the_nearest_class_of_a_network_full_of_kinks(kinked, kinked_images):
@@ -63,22 +62,31 @@ def test_the_nearest_class_of_a_network_full_of_kinks(kinked, kinked_images):
     result = minimum_distortion(kinked, x, labels=labels)
     searched = minimum_distortion(kinked, x, labels=labels, polish=False)
     assert result.success.all()
-    assert result.l2_norm.mean() < 1.01 * searched.l2_norm.mean()
+    assert result.l2_norm.mean() < searched.l2_norm.mean()
+
+
+def test_nothing_is_lost_by_giving_up_classes_that_fall_behind(kinked, kinked_images):
+    x, labels = kinked_images[0][:6], kinked_images[1][:6]
+    result = minimum_distortion(kinked, x, labels=labels)
+    every = [minimum_distortion(kinked, x, targets=(labels + shift) % 10) for shift in range(1, 10)]
+    nearest = torch.stack([found.l2_norm for found in every]).amin(0)
+    assert (result.l2_norm / nearest).max() < 1 + 1e-4
+    assert result.num_evals.sum() < 0.6 * sum(found.num_evals.sum() for found in every)
 
 
 def test_with_a_second_start_more_iterations_still_give_no_larger_distortion(kinked, kinked_images):
     model, x = copy.deepcopy(kinked).double(), kinked_images[0][:8].double()
     targets = (kinked_images[1][:8] + 1) % 10
-    norms = [minimum_distortion(model, x, targets=targets, max_iter=n).l2_norm for n in (5, 20, 29, 30, 31, 45)]
+    norms = [minimum_distortion(model, x, targets=targets, max_iter=n).l2_norm for n in (5, 20, 29, 30, 31, 45, 400)]
     assert torch.isfinite(norms[-1]).all()
     for fewer, more in itertools.pairwise(norms):
         assert (more <= fewer * (1 + 1e-9)).all()
 
 
 def test_a_walk_that_arrives_has_no_second_start(network, images, targets):
-    walked = walk_boundary(network, images[0], targets, box=(0.0, 1.0), max_iter=goals.PATIENCE)
+    walked = walk_boundary(network, images[0], targets, box=(0.0, 1.0), max_iter=goals.PATIENCE, halt_at_kinks=True)
     result = minimum_distortion(network, images[0], targets=targets)
-    assert walked.settled.double().mean() > 0.8
+    assert walked.settled.double().mean() > 0.6
     assert torch.equal(result.num_evals[walked.settled], walked.num_evals[walked.settled])
     assert torch.equal(result.adv_inputs.flatten(1)[walked.settled], walked.points[walked.settled])
 
@@ -92,25 +100,6 @@ def test_the_second_start_alone_comes_near_the_exact_optimum(linear, images, tar
     assert result.success.all()
     assert ratio.min() > 1 - 1e-5
     assert ratio.mean() < 1.005
-
-
-def test_where_the_hinge_reaches_nothing_the_cross_entropy_is_tried(linear, images, targets, monkeypatch):
-    search = goals.search_penalty
-
-    def no_hinge(*args, temperature, **options):
-        found = search(*args, temperature=temperature, **options)
-        if (temperature == 1).all():
-            return found
-        none = torch.zeros_like(found.success)
-        return PenaltySolution(args[1], found.c * torch.nan, none, found.num_evals)
-
-    monkeypatch.setattr(goals, "search_penalty", no_hinge)
-    monkeypatch.setattr(goals, "PATIENCE", 1)
-    result = minimum_distortion(linear, images[0], targets=targets, max_iter=1)
-    walked = minimum_distortion(linear, images[0], targets=targets, max_iter=50)
-    assert result.success.all()
-    assert (result.l2_norm / walked.l2_norm).mean() < 1.02
-    assert torch.isfinite(result.c).all()
 
 
 def test_c_of_the_papers_search_stays_when_its_point_is_polished(network, images, targets):

@@ -20,7 +20,7 @@ from tutorial_pkg.attacks.active_set import solve_multipliers
 from tutorial_pkg.attacks.margins import Classifier, Rivals, margins, nearest_rivals
 from tutorial_pkg.attacks.quasi_newton import inverse_hessian_coefficients
 from tutorial_pkg.attacks.running import without
-from tutorial_pkg.attacks.walk import Nearest, Walk
+from tutorial_pkg.attacks.walk import Competition, Nearest, Walk
 
 HISTORY_SIZE = 6
 MAX_RIVALS = 9  # constraints linearised at a time; every class of a ten-class problem
@@ -29,6 +29,10 @@ OVERSHOOT = 1.0  # aimed beyond δ until a first success, as a share of the viol
 STEP_GROWTH = 1.41  # of a shortened step after an accepted one; 2 is rejected every other time
 SHORTEST_STEP = 1e-3
 STEP_TOLERANCE = 3e-3  # a step this small beside r ends the walk; what is lost in ‖r‖ is of second order in it
+MIN_REFUSED, REFUSED_SHARE = (
+    3,
+    0.3,
+)  # trial points that, refused, show a network full of kinks: so many, and such a share
 PRUNE_SLACK = 0.5  # a target is given up when it has only been reached, and is expected, this share beyond the best
 TINY = 1e-20
 
@@ -40,8 +44,9 @@ def walk_boundary(
     *,
     box: tuple[float, float],
     max_iter: int,
+    halt_at_kinks: bool = False,
     start: Float[Tensor, "batch *shape"] | None = None,
-    image: Int[Tensor, " batch"] | None = None,
+    competition: Competition | None = None,
 ) -> Nearest:
     """Return the nearest point found of every input in its target class, in at most `max_iter` iterations.
 
@@ -51,8 +56,9 @@ def walk_boundary(
     Args:
         model, inputs, targets, box: as for `minimum_distortion`; no input may be in its target class already.
         max_iter: trial points of a problem at most.
+        halt_at_kinks: whether to give up a problem of which too many trial points are refused.
         start: where to begin; the inputs themselves by default.
-        image: a number for every row. Rows of one number compete, and those that fall behind are given up.
+        competition: which rows are alternatives; those that fall behind are given up.
     """
     walk, nearest = _begin(model, inputs, targets, start)
     for k in range(max_iter):
@@ -66,17 +72,19 @@ def walk_boundary(
         squared_norm = (trial - walk.clean).square().sum(1)
         margin = result.margins.amin(1)
         success = margin > result.tie
-        nearest.offer(walk, trial, squared_norm, success)
+        nearest.offer(walk.row, trial, squared_norm, success, walk.multipliers.sum(1))
 
         accepted = _sufficient_decrease(walk, trial, result, wanted, penalty)
         short = (trial - walk.point).square().sum(1) <= STEP_TOLERANCE**2 * squared_norm
         arrived = accepted & short & success & (margin < wanted + result.tie) & (ahead == 0)
         _remember(walk, trial, result, slot=k % HISTORY_SIZE)
         _move(walk, trial, result, accepted)
-        if image is not None:
-            arrived |= _falls_behind(walk, nearest, image)
+        if competition is not None:
+            arrived |= _falls_behind(walk, nearest, competition)
         nearest.settled[walk.row] = arrived
         done = arrived | (walk.step_length < SHORTEST_STEP)
+        if halt_at_kinks:
+            done |= walk.num_refused >= max(MIN_REFUSED, REFUSED_SHARE * (k + 1))
         if done.any():
             walk = without(walk, done)
         if len(walk.row) == 0:
@@ -107,11 +115,13 @@ def _begin(model: Classifier, inputs: Tensor, targets: Tensor, start: Tensor | N
         rivals=first.rivals,
         multipliers=none.scatter(1, first.rivals[:, :1], guess[:, None]),
         step_length=torch.ones_like(guess),
+        num_refused=torch.zeros_like(targets),
         vectors=vectors,
         scratch=torch.empty_like(vectors),
     )
-    unknown, infinite = torch.full_like(guess, torch.nan), torch.full_like(guess, torch.inf)
-    return walk, Nearest(clean.clone(), infinite, unknown, torch.ones_like(targets), torch.zeros_like(guess).bool())
+    nearest = Nearest.nothing_yet(clean)
+    nearest.num_evals += 1
+    return walk, nearest
 
 
 def _wanted_margin(walk: Walk, nearest: Nearest, ahead: float) -> Float[Tensor, " n"]:
@@ -192,18 +202,19 @@ def _move(walk: Walk, trial: Tensor, result: Rivals, accepted: Tensor) -> None:
     walk.gradients.copy_(result.gradients)
     longer = (STEP_GROWTH * walk.step_length).clamp(max=1)
     walk.step_length = torch.where(accepted, longer, walk.step_length / 2)
+    walk.num_refused += (~accepted).long()
 
 
-def _falls_behind(walk: Walk, nearest: Nearest, image: Tensor) -> Bool[Tensor, " n"]:
+def _falls_behind(walk: Walk, nearest: Nearest, competition: Competition) -> Bool[Tensor, " n"]:
     """Return whether a row has succeeded, but far behind another one of its image, and can be expected to stay there.
 
     The expectation is the Lagrangian ½‖r‖² − Σ λ_j·m_j: what the distance will be once the margins are met.
     """
-    best = torch.full_like(nearest.squared_norm, torch.inf).scatter_reduce(0, image, nearest.squared_norm, "amin")
+    best = competition.best(nearest.squared_norm)[walk.row]
     missing = (walk.multipliers * torch.where(walk.multipliers > 0, walk.margins, 0.0)).sum(1)
     expected = (walk.point - walk.clean).square().sum(1) - 2 * missing
     reached = nearest.squared_norm[walk.row]
-    return torch.isfinite(reached) & (torch.minimum(reached, expected) > (1 + PRUNE_SLACK) ** 2 * best[image[walk.row]])
+    return torch.isfinite(reached) & (torch.minimum(reached, expected) > (1 + PRUNE_SLACK) ** 2 * best)
 
 
 def _combine(weights: Tensor, rivals: Tensor, gradients: Tensor) -> Float[Tensor, "n pixels"]:

@@ -12,7 +12,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from tqdm import tqdm
 
-from tutorial_pkg.attacks.goals import Found, Options, already_there, reach_targets
+from tutorial_pkg.attacks.found import Found, already_there
+from tutorial_pkg.attacks.goals import Options, reach_targets
 from tutorial_pkg.attacks.margins import Classifier
 from tutorial_pkg.attacks.nearest_class import WAVE, reach_nearest
 from tutorial_pkg.attacks.validation import (
@@ -30,6 +31,7 @@ from tutorial_pkg.models.evaluation import evaluation_mode
 
 BYTES_AT_A_TIME = {"cpu": 64 * 2**20}  # about a processor's last cache
 BYTES_ON_ACCELERATOR = 4 * 2**30
+POOLED = 4  # batches, of which the problems that get a second start are put together
 VECTORS_A_PROBLEM = 80  # of the size of an input, that a problem holds at its peak
 
 
@@ -142,8 +144,8 @@ def minimum_distortion(
     check_goal(inputs, targets, labels)
     classes = targets if targets is not None else labels
     assert classes is not None
-    options = Options(rounded_box(box, inputs.dtype), loss, polish, max_iter, num_search_steps)
     size = batch_size or _default_batch_size(inputs)
+    options = Options(rounded_box(box, inputs.dtype), loss, polish, max_iter, num_search_steps, size)
     parts = []
     bar = tqdm(total=len(inputs), disable=not progress, unit="image")
 
@@ -153,10 +155,9 @@ def minimum_distortion(
         return found
 
     with bar, evaluation_mode(model), torch.inference_mode(False), _uncompiled():
-        for x, wanted in zip(inputs.detach().split(size), classes.long().split(size), strict=True):
+        for x, wanted in zip(inputs.detach().split(POOLED * size), classes.long().split(POOLED * size), strict=True):
             # Clones, because tensors made in the caller's inference mode cannot take part in a backward pass.
-            goal = wanted.clone(), options, size
-            parts.append(_attack(logits, x.clone(), classes, *goal, targeted=targets is not None))
+            parts.append(_attack(logits, x.clone(), classes, wanted.clone(), options, targets is not None))
             bar.update(len(x))
     found = Found(*(torch.cat(tensors) for tensors in zip(*(vars(part).values() for part in parts), strict=True)))
     norm = torch.where(found.success, found.squared_norm.sqrt(), torch.inf)
@@ -170,18 +171,19 @@ def _attack(
     every: Tensor,
     classes: Tensor,
     options: Options,
-    num_problems: int,
     targeted: bool,
 ) -> Found:
-    """Attack one batch, `num_problems` at a time; inputs that are where they should be are their own solutions.
+    """Attack some batches; inputs that are where they should be are their own solutions.
 
     The classes of `every` batch are checked with the first one, before any time is spent.
     """
     with torch.no_grad():
-        logits = model(inputs)
-    check_logits(logits, inputs, every)
+        batches = inputs.split(options.batch_size)
+        first = model(batches[0])
+        check_logits(first, batches[0], every)
+        logits = torch.cat([first, *(model(batch) for batch in batches[1:])])
     with torch.autocast(inputs.device.type, enabled=False):  # a model may do without it while its caller does not
-        return _attack_batch(model, inputs, classes, logits, options, num_problems, targeted)
+        return _attack_batch(model, inputs, classes, logits, options, targeted)
 
 
 def _attack_batch(
@@ -190,7 +192,6 @@ def _attack_batch(
     classes: Tensor,
     logits: Tensor,
     options: Options,
-    num_problems: int,
     targeted: bool,
 ) -> Found:
     predicted = logits.argmax(dim=1)
@@ -202,7 +203,7 @@ def _attack_batch(
         found.put(rows, reach_targets(model, inputs[rows], classes[rows], options))
     elif len(rows):
         num_classes = min(WAVE, logits.shape[1] - 1)
-        for some in rows.split(max(1, num_problems // num_classes)):
+        for some in rows.split(max(1, POOLED * options.batch_size // num_classes)):
             found.put(some, reach_nearest(model, inputs[some], classes[some], logits[some], options))
     return found
 

@@ -63,6 +63,16 @@ def succeeds(model: Classifier, inputs: Float[Tensor, "n *shape"], targets: Int[
     return nearest.margins.amin(dim=1) > nearest.tie
 
 
+def missing_margin(
+    model: Classifier, inputs: Float[Tensor, "n *shape"], targets: Int[Tensor, " n"]
+) -> Float[Tensor, " n"]:
+    """Return what the inputs lack of their targets; at a tie, where there is no gap to measure by, what a tie takes."""
+    with torch.no_grad():
+        logits = model(inputs)
+    own = logits.gather(1, targets[:, None])[:, 0].abs()
+    return torch.maximum(-margins(logits, targets).amin(dim=1), TIE_MARGIN * torch.where(own > 0, own, 1.0))
+
+
 def soft_margin(
     model: Classifier,
     points: Float[Tensor, "n pixels"],

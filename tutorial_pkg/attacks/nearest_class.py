@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from tutorial_pkg.attacks.class_order import by_expected_distance
-from tutorial_pkg.attacks.goals import Found, Options, nearer, reach_targets
+from tutorial_pkg.attacks.found import Found, nearer
+from tutorial_pkg.attacks.goals import Options, reach_targets
 from tutorial_pkg.attacks.margins import Classifier, margins
 
 WAVE = 9  # targets of one image tried together

@@ -5,8 +5,9 @@ The large arrays are allocated once and used again in every step, see `running`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -25,6 +26,7 @@ class Walk:
     rivals: Int[Tensor, "n rivals"]
     multipliers: Float[Tensor, "n classes"]
     step_length: Float[Tensor, " n"]
+    num_refused: Int[Tensor, " n"]  # trial points that were no better
     vectors: Float[Tensor, "n rows pixels"]  # s₁ … s_M, w₁ … w_M, r, ∇m₁ … ∇m_k
     scratch: Float[Tensor, "n rows pixels"]  # the vectors on the free pixels, then the trial's gradients
 
@@ -47,13 +49,36 @@ class Nearest:
     squared_norm: Float[Tensor, " batch"]
     multiplier: Float[Tensor, " batch"]
     num_evals: Int[Tensor, " batch"]
-    settled: Bool[Tensor, " batch"]  # arrived, or given up for a nearer row; neither halted nor cut short
+    settled: Bool[Tensor, " batch"]  # arrived, or given up for a nearer row; neither lost nor cut short
 
-    def offer(self, walk: Walk, points: Tensor, squared_norm: Tensor, success: Tensor) -> None:
-        """Keep the points that succeed and are nearer than what is known."""
-        better = success & (squared_norm < self.squared_norm[walk.row])
-        rows = walk.row[better]
+    @staticmethod
+    def nothing_yet(clean: Float[Tensor, "batch pixels"]) -> Nearest:
+        """Return the state before the first point."""
+        zero = torch.zeros(len(clean), dtype=clean.dtype, device=clean.device)
+        none = torch.zeros_like(zero, dtype=torch.int64)
+        return Nearest(clean.clone(), zero + torch.inf, zero + torch.nan, none, none.bool())
+
+    def offer(self, row: Tensor, points: Tensor, squared_norm: Tensor, success: Tensor, multiplier: Tensor) -> None:
+        """Count an evaluation of these rows, and keep the points that succeed and are nearer than what is known."""
+        better = success & (squared_norm < self.squared_norm[row])
+        rows = row[better]
         self.points[rows] = points[better]
         self.squared_norm[rows] = squared_norm[better]
-        self.multiplier[rows] = walk.multipliers.sum(1)[better]
-        self.num_evals[walk.row] += 1
+        self.multiplier[rows] = multiplier[better]
+        self.num_evals[row] += 1
+
+
+@dataclass(frozen=True)
+class Competition:
+    """Rows that are alternatives: of those of one image only the nearest counts, so that others may be given up."""
+
+    image: Int[Tensor, " batch"]  # of every row
+    known: Float[Tensor, " images"]  # a squared distance that is reached already
+
+    def best(self, squared_norm: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+        """Return for every row the smallest of its image."""
+        return self.known.scatter_reduce(0, self.image, squared_norm, "amin")[self.image]
+
+    def rows(self, index: Tensor) -> Competition:
+        """Return the competition of some of the rows."""
+        return replace(self, image=self.image[index])
