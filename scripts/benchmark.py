@@ -249,7 +249,7 @@ def reference(model: nn.Module, inputs: Tensor, goal: str, classes: Tensor) -> T
     """Return the distances of a long walk in float64."""
     model.double()
     targets, labels = (classes, None) if goal == "targeted" else (None, classes)
-    result = minimum_distortion(model, inputs.double(), targets=targets, labels=labels, max_iter=300)
+    result = minimum_distortion(model, inputs.double(), targets=targets, labels=labels, max_iter=400)
     model.float()
     return result.l2_norm.cpu()
 

@@ -29,10 +29,8 @@ OVERSHOOT = 1.0  # aimed beyond δ until a first success, as a share of the viol
 STEP_GROWTH = 1.41  # of a shortened step after an accepted one; 2 is rejected every other time
 SHORTEST_STEP = 1e-3
 STEP_TOLERANCE = 3e-3  # a step this small beside r ends the walk; what is lost in ‖r‖ is of second order in it
-MIN_REFUSED, REFUSED_SHARE = (
-    3,
-    0.3,
-)  # trial points that, refused, show a network full of kinks: so many, and such a share
+MIN_REFUSED = 4  # trial points whose refusal shows a network full of kinks,
+REFUSED_SHARE = 0.3  # if they are this share of all
 PRUNE_SLACK = 0.5  # a target is given up when it has only been reached, and is expected, this share beyond the best
 TINY = 1e-20
 
