@@ -26,7 +26,6 @@ def walk_of(count: int) -> Walk:
         rivals=row[:, None].expand(-1, RIVALS).clone(),
         multipliers=classes.clone(),
         step_length=value.clone(),
-        num_refused=row.clone(),
         vectors=vectors,
         scratch=torch.empty_like(vectors),
     )

@@ -29,8 +29,6 @@ OVERSHOOT = 1.0  # aimed beyond δ until a first success, as a share of the viol
 STEP_GROWTH = 1.41  # of a shortened step after an accepted one; 2 is rejected every other time
 SHORTEST_STEP = 1e-3
 STEP_TOLERANCE = 3e-3  # a step this small beside r ends the walk; what is lost in ‖r‖ is of second order in it
-MIN_REFUSED = 4  # trial points whose refusal shows a network full of kinks,
-REFUSED_SHARE = 0.3  # if they are this share of all
 PRUNE_SLACK = 0.5  # a target is given up when it has only been reached, and is expected, this share beyond the best
 TINY = 1e-20
 
@@ -42,7 +40,6 @@ def walk_boundary(
     *,
     box: tuple[float, float],
     max_iter: int,
-    halt_at_kinks: bool = False,
     start: Float[Tensor, "batch *shape"] | None = None,
     competition: Competition | None = None,
 ) -> Nearest:
@@ -54,7 +51,6 @@ def walk_boundary(
     Args:
         model, inputs, targets, box: as for `minimum_distortion`; no input may be in its target class already.
         max_iter: trial points of a problem at most.
-        halt_at_kinks: whether to give up a problem of which too many trial points are refused.
         start: where to begin; the inputs themselves by default.
         competition: which rows are alternatives; those that fall behind are given up.
     """
@@ -81,8 +77,6 @@ def walk_boundary(
             arrived |= _falls_behind(walk, nearest, competition)
         nearest.settled[walk.row] = arrived
         done = arrived | (walk.step_length < SHORTEST_STEP)
-        if halt_at_kinks:
-            done |= walk.num_refused >= max(MIN_REFUSED, REFUSED_SHARE * (k + 1))
         if done.any():
             walk = without(walk, done)
         if len(walk.row) == 0:
@@ -113,7 +107,6 @@ def _begin(model: Classifier, inputs: Tensor, targets: Tensor, start: Tensor | N
         rivals=first.rivals,
         multipliers=none.scatter(1, first.rivals[:, :1], guess[:, None]),
         step_length=torch.ones_like(guess),
-        num_refused=torch.zeros_like(targets),
         vectors=vectors,
         scratch=torch.empty_like(vectors),
     )
@@ -200,7 +193,6 @@ def _move(walk: Walk, trial: Tensor, result: Rivals, accepted: Tensor) -> None:
     walk.gradients.copy_(result.gradients)
     longer = (STEP_GROWTH * walk.step_length).clamp(max=1)
     walk.step_length = torch.where(accepted, longer, walk.step_length / 2)
-    walk.num_refused += (~accepted).long()
 
 
 def _falls_behind(walk: Walk, nearest: Nearest, competition: Competition) -> Bool[Tensor, " n"]:

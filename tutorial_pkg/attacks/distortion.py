@@ -88,9 +88,9 @@ def minimum_distortion(
     | "margin" | False | the search over c, with max(0, −margin), smoothed, for the loss |
     | "cross_entropy" | False | minimise c‖r‖² + cross-entropy by box-constrained L-BFGS, search over c |
 
-    Where the default's walk does not converge, as on deep networks of ReLU and max pooling, the search of the third
-    row gives it a second start (`goals`), and the nearer point is kept. It costs such networks about twice the search.
-    Where nothing has been reached then, any point of the class is looked for in the box, and a walk starts there.
+    Where the default's walk does not converge, as on networks of ReLU and max pooling, a walk along the boundary of a
+    smoothed margin gives it a second start (`smoothed_walk`), and the nearer point is kept. Where nothing has been
+    reached then, any point of the class is looked for in the box, and a walk starts there.
 
     Every image is a problem of its own, with its own c, steps and stopping; its result depends on the others in
     the batch by rounding only. The arguments are left as they are: the model's mode, gradients, `requires_grad`.
@@ -107,7 +107,8 @@ def minimum_distortion(
         polish: whether to end on the boundary itself.
         max_iter: points evaluated at most in a walk (default 100) or for one c (default 15). More never makes
             the default's result larger, unless there are more than ten classes to leave: a better early class can keep
-            a later one from being tried. The default has a second start after 30 points, or where its walk halts.
+            a later one from being tried. The default has a second start after 30 points, or where its walk halts: 200
+            points, and if `max_iter` is 400 or more, as many walks more of twice the points each as it has room for.
         num_search_steps: values of c tried.
         batch_size: problems solved together, of which an untargeted input makes up to nine; by default as many
             as fit the processor's cache or 4 GB of an accelerator. Large networks need it smaller.

@@ -1,8 +1,7 @@
 """From inputs and the classes wanted to the nearest points of these classes, a batch at a time.
 
 The default walks along the boundary. On a smooth network a walk arrives in about ten steps, and hardly ever needs more
-than thirty. The problems that have not arrived by then, or of which many a step has been refused, are lost, and those
-of all batches together get a second start.
+than thirty. The problems that have not arrived by then are lost, and those of all batches together get a second start.
 """
 
 from __future__ import annotations
@@ -99,7 +98,6 @@ def _first_walks(
                 targets[some],
                 box=options.box,
                 max_iter=max_iter,
-                halt_at_kinks=True,
                 competition=None if competition is None else competition.rows(some),
             )
             found.put(some, found_by(nearest, inputs[some], targets[some]))

@@ -26,7 +26,6 @@ class Walk:
     rivals: Int[Tensor, "n rivals"]
     multipliers: Float[Tensor, "n classes"]
     step_length: Float[Tensor, " n"]
-    num_refused: Int[Tensor, " n"]  # trial points that were no better
     vectors: Float[Tensor, "n rows pixels"]  # s₁ … s_M, w₁ … w_M, r, ∇m₁ … ∇m_k
     scratch: Float[Tensor, "n rows pixels"]  # the vectors on the free pixels, then the trial's gradients
 
