@@ -325,7 +325,7 @@ print("points evaluated for an image:", " and ".join(points))
 #
 # 1. **A smoothed margin.** The average of the margin over noisy images, $\mathbb{E}\,m(x + r + \sigma u)$ with Gaussian
 #    $u$, has no corners, and small dents are averaged away. It is another function, though, with another
-#    boundary. So the noise begins as long as $r$ itself, $\sigma\sqrt{n} = 1.2\,\|r\|_2$, and shrinks to nothing over seven
+#    boundary. So the noise begins a little longer than $r$, $\sigma\sqrt{n} = 1.2\,\|r\|_2$, and shrinks to nothing over seven
 #    tenths of the walk's 200 steps; the point follows. (This is called *graduated optimisation*.)
 # 2. **One gradient a step.** No step computes an average. It takes the gradient of the smallest margin at *one* noisy
 #    image, and averages it with those of the steps before: $\bar g \leftarrow 0.7\,\bar g + 0.3\,\nabla m$.
@@ -340,7 +340,7 @@ print("points evaluated for an image:", " and ".join(points))
 # %%
 rectified = nn.Sequential(
     nn.Flatten(),
-    nn.Linear(64, 100),
+    nn.Linear(784, 100),
     nn.ReLU(),
     nn.Linear(100, 100),
     nn.ReLU(),

@@ -2,9 +2,9 @@
 
 A gradient behind every kink of a ReLU network is another one, so a walk that trusts each of them stops in the first
 corner. Averaged over a neighbourhood, the margin is smooth, and its nearest point lies better than the corners near
-the clean image. So the margin is averaged over noise as long as r, the noise is taken away step by step (graduated
-optimisation), and the point follows. No step pays for its average: its gradient is taken at one noisy point, and
-averaged with the gradients before. An iteration goes from r towards
+the clean image. So the margin is averaged over noise a little longer than r, the noise is taken away step by step
+(graduated optimisation), and the point follows. No step pays for its average: its gradient is taken at one noisy point,
+and averaged with the gradients before. An iteration goes from r towards
 
     r* = λ·ḡ,   λ ≥ 0 such that m + ḡ·(r* − r) = δ,   ḡ the averaged gradient of the smallest margin m,
 
