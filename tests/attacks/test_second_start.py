@@ -114,3 +114,20 @@ def test_c_of_the_walk_and_of_the_searches_are_on_one_scale(linear, images, targ
     walked = minimum_distortion(linear, images[0], targets=targets)
     searched = minimum_distortion(linear, images[0], targets=targets, loss=loss, polish=False)
     assert (searched.c / walked.c).median() == pytest.approx(1, rel=0.25)
+
+
+@pytest.mark.parametrize("goal", ["targets", "labels"])
+def test_no_more_are_evaluated_together_than_asked_for(kinked, kinked_images, goal):
+    x, labels = kinked_images[0], kinked_images[1]
+    seen = []
+
+    def model(inputs: Tensor) -> Tensor:
+        seen.append(len(inputs))
+        return kinked(inputs)
+
+    classes = (labels + (goal == "targets")) % 10
+    result = minimum_distortion(model, x, **{goal: classes}, batch_size=9, max_iter=30)
+    assert result.success.all()
+    assert max(seen) <= 9
+    together = minimum_distortion(kinked, x, **{goal: classes}, max_iter=30)
+    assert (result.l2_norm / together.l2_norm).mean() == pytest.approx(1, abs=5e-3)
