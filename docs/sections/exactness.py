@@ -370,9 +370,7 @@ for loss in ("margin", "cross_entropy"):
         rectified, inputs, targets=targets, loss=loss, polish=False
     )
     excess = 100 * (searched.l2_norm / nearest.l2_norm - 1)[searched.success]
-    print(
-        f"a search over c with the {loss} as loss ends {excess.mean():.2f} % farther away"
-    )
+    print(f"{loss}: a search over c ends {excess.mean():.2f} % farther")
 
 # %% [markdown]
 # [Performance](../performance.md#a-network-with-kinks) measures this on a convolutional network beside the attacks that
