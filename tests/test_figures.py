@@ -22,6 +22,7 @@ from tutorial_pkg.figures import (
     shaded,
     signed,
     span,
+    two_a_row,
     with_interval,
 )
 
@@ -80,6 +81,20 @@ def test_image_grid_keeps_groups_apart():
     )
     assert three.x0 - two.x1 > 1.2 * (two.x0 - one.x1) > 0
     assert four.x0 - three.x1 == pytest.approx(two.x0 - one.x1)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, float])
+def test_image_grid_takes_bytes_and_fractions(dtype):
+    image = np.array([[0, 51], [204, 255]], np.uint8)
+    figure = image_grid([[image if dtype is np.uint8 else image / 255]])
+    assert figure.axes[0].images[0].get_array().tolist() == [[0, 0.2], [0.8, 1]]
+
+
+@pytest.mark.parametrize(("number", "rows"), [(1, ["ab"]), (2, ["abcd"]), (3, ["abcd", "ef"])])
+def test_groups_stand_two_a_row_and_none_is_left_out(number, rows):
+    assert two_a_row(["ab", "cd", "ef"][:number]) == [list(row) for row in rows]
+    triples = two_a_row([[np.zeros((4, 4))] * 3] * number)
+    assert sum(len(axis.images) for axis in image_grid(triples, group=3).axes) == 3 * number
 
 
 def test_column_titles_are_over_the_first_row_and_repeated():

@@ -28,10 +28,9 @@ def write_durations(root: Path, runs: Runs, profiles: Sequence[str]) -> dict[str
         profile: {name: _seconds(found[profile]) for name, found in runs.items() if profile in found}
         for profile in profiles
     }
-    folder = root / "durations"
-    folder.mkdir(parents=True, exist_ok=True)
     write_if_changed(
-        folder / "experiments.md", f"{_table(runs, seconds)}\n\n{caption_block(_caption(runs, profiles))}\n"
+        root / "durations" / "experiments.md",
+        f"{_table(runs, seconds)}\n\n{caption_block(_caption(runs, profiles))}\n",
     )
     values = {}
     for profile, found in seconds.items():

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib
 import numpy as np
@@ -25,6 +25,8 @@ SERIES = ("#010fa0", "#b35a02", "#037a53", "#a0045f", "#05708f", "#7a5f06", "#60
 _VARIABLES = {INK: "--fig-ink", GRID: "--fig-grid", PAPER: "--fig-paper"} | {
     color: f"--fig-{i + 1}" for i, color in enumerate(SERIES)
 }
+
+T = TypeVar("T")
 
 GAP = 0.3
 """Between groups of images, as a share of an image."""
@@ -116,10 +118,6 @@ class Renderer:
         """
         self._write(f"{name}.md", figure_block(figure, caption=self._with_provenance(name, caption), alt=alt))
 
-    def text(self, name: str, markdown: str) -> None:
-        """Write a fragment of Markdown as it is."""
-        self._write(f"{name}.md", markdown.rstrip() + "\n")
-
     def value(self, key: str, text: str) -> None:
         """Offer a number to the prose as `{{ <experiment>.<key> }}`."""
         self.values[f"{self.experiment}.{key}"] = text
@@ -128,7 +126,6 @@ class Renderer:
         return f"{caption} {provenance_span(*self._provenance, name=f'{self.experiment}-{name}')}"
 
     def _write(self, name: str, content: str) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / name
         write_if_changed(path, content)
         self.written.add(path)
@@ -146,14 +143,14 @@ def caption_block(caption: str) -> str:
 
 
 def write_if_changed(path: Path, content: str) -> None:
-    """Write a text file unless it says the same already: what has not changed need not be rebuilt."""
+    """Write a text file, and its folder, unless it says the same already: what has not changed need not be rebuilt."""
     if not path.exists() or path.read_text(encoding="utf-8") != content:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content.encode())
 
 
 def write_values(root: Path, values: dict[str, str]) -> None:
     """Write the numbers that prose may quote to `values.json`."""
-    root.mkdir(parents=True, exist_ok=True)
     write_if_changed(root / "values.json", json.dumps(values, indent=1, sort_keys=True) + "\n")
 
 
@@ -240,7 +237,7 @@ def image_grid(
     """Draw images in rows, with a label a row and a small title over each image.
 
     Args:
-        rows: images, `[height, width]` or `[height, width, 3]`, in [0, 1].
+        rows: images, `[height, width]` or `[height, width, 3]`, bytes or numbers in [0, 1].
         row_labels: one a row, left of it.
         titles: one an image, of one line or more.
         cell_inches: side of a cell.
@@ -262,7 +259,8 @@ def image_grid(
         for i, row in enumerate(rows):
             for j, (place, image) in enumerate(zip(places, row, strict=False)):
                 axis = axes[i, place]
-                axis.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="none")
+                pixels = image / 255.0 if image.dtype == np.uint8 else image
+                axis.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="none")
                 if titles:
                     axis.set_title(titles[i][j], fontsize=text_size, fontweight="normal", pad=2)
                 if column_titles and i == 0:
@@ -272,6 +270,16 @@ def image_grid(
             if row_labels:
                 _note(axes[i, 0], row_labels[i], (-0.15, 0.5), (0, 0), ha="right", va="center", fontsize=text_size + 1)
     return figure
+
+
+def two_a_row(groups: Sequence[Sequence[T]]) -> list[list[T]]:
+    """Put groups of images, or their titles, side by side, two a row; an odd one stands alone in the last row.
+
+    Example:
+        >>> two_a_row([("a", "b"), ("c", "d"), ("e", "f")])
+        [['a', 'b', 'c', 'd'], ['e', 'f']]
+    """
+    return [[item for group in groups[i : i + 2] for item in group] for i in range(0, len(groups), 2)]
 
 
 def _note(axis: Any, text: str, place: tuple[float, float], points: tuple[float, float], **style: Any) -> None:

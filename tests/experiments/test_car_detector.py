@@ -9,7 +9,15 @@ import torch
 
 from tests.test_records import make_record
 from tutorial_pkg.data import load_photographs
-from tutorial_pkg.experiments import Context, car_detector, figure6, quocnet, quocnet_full_size, quocnet_rendering
+from tutorial_pkg.experiments import (
+    Context,
+    car_detector,
+    figure6,
+    figure6_rendering,
+    quocnet,
+    quocnet_full_size,
+    quocnet_rendering,
+)
 from tutorial_pkg.figures import Renderer
 from tutorial_pkg.records import read_record, write_record
 from tutorial_pkg.roc import auc
@@ -125,8 +133,8 @@ def test_fragments_and_values(result, attacked, tmp_path):
 
 
 def test_magnification_is_round_and_keeps_the_image():
-    assert quocnet_rendering.magnification(np.full((2, 3), 0.011)) == 50
-    assert quocnet_rendering.magnification(np.full((2, 3), 0.9)) == 1
+    assert figure6_rendering.magnification(np.full((2, 3), 0.011)) == 50
+    assert figure6_rendering.magnification(np.full((2, 3), 0.9)) == 1
 
 
 def test_units_are_shown_by_how_well_they_detect_cars():

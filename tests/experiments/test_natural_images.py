@@ -126,6 +126,9 @@ def test_figure_5_fools_every_image_and_shows_the_change(context, tmp_path):
     assert "flower, top left" not in by_goal["far"].values["labels"]
     output = rendered(figure5.EXPERIMENT, records, tmp_path / "generated")
     assert {path.stem for path in output.written} == {"figure5-far", "figure5-nearest", "distribution", "distortions"}
+    for goal, number in (("far", 3), ("nearest", 2)):
+        shown = (tmp_path / "generated" / "figure5" / f"figure5-{goal}.md").read_text()
+        assert shown.count("<image ") == 3 * number
 
 
 def test_table_5_reads_every_layer_before_and_after_training(context, tmp_path):

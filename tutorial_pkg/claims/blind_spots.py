@@ -114,7 +114,7 @@ def _noise_is_survived(records: Records) -> Verdict:
     )
     return Verdict(
         graded(whole, adversarial == 0 and max(noise.values()) > 0.3),
-        f"right under noise of stddev 1: {listed} (paper {paper.FIGURE7['noise_accuracy']:g} %); clipped to the range "
+        f"right under noise of stddev 1: {listed} (paper {paper.FIGURE7_NOISE_ACCURACY:g} %); clipped to the range "
         f"of an image: {listed_clipped}; right on adversarial examples: {100 * adversarial:.0f} %",
         f"{listed}; where the noise is clipped to the range of an image, {listed_clipped}",
     )

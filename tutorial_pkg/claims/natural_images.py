@@ -11,8 +11,6 @@ PAGE = "sections/alexnet.py"
 LAYER = "fc2"
 """The last hidden layer."""
 OF_DIRECTIONS = ("class_auc", "class_share")
-PAPER_L2 = paper.FIGURE5_DISTORTION * (3 * 224 * 224) ** 0.5
-"""The norm ‖r‖₂ of the paper's average distortion at AlexNet's own image size."""
 
 
 def _network(records: Records) -> str:
@@ -50,13 +48,13 @@ def _examples(records: Records) -> Verdict:
     return Verdict(
         graded(
             success == 1 and far["distortion_mean"] <= paper.FIGURE5_DISTORTION,
-            success == 1 and far["l2_norm_mean"] <= PAPER_L2,
+            success == 1 and far["l2_norm_mean"] <= paper.FIGURE5_L2_NORM,
         ),
         f"{_network(records)}: success {100 * success:.0f} %; mean distortion to a class chosen beforehand "
         f"{far['distortion_mean']:.4f} ({far['num_attacked']} images; the paper's {paper.FIGURE5_DISTORTION:.4f}), to "
         f"the nearest class {nearest['distortion_mean']:.4f} ({nearest['num_attacked']} images); mean ‖r‖₂ "
         f"{far['l2_norm_mean']:.2f} and {nearest['l2_norm_mean']:.2f} (the paper's, at 224 × 224 pixels, "
-        f"{PAPER_L2:.2f})",
+        f"{paper.FIGURE5_L2_NORM:.2f})",
         _network(records),
     )
 

@@ -44,7 +44,6 @@ PAGES = {
 def write_ledger(root: Path, claims: Sequence[Claim], records: Records) -> None:
     """Write `claims/ledger.md` and `claims/at_a_glance.md` below the folder of generated fragments."""
     folder = root / "claims"
-    folder.mkdir(parents=True, exist_ok=True)
     write_if_changed(folder / "ledger.md", ledger(claims, records))
     write_if_changed(folder / "at_a_glance.md", at_a_glance(claims, records))
 

@@ -25,7 +25,6 @@ RECIPES = {
     "paper": TicaRecipe("quocnet-large", steps=2000, batch_size=100),
 }
 POSITIVES = {"quick": FLOWER, "laptop": CARS, "paper": CARS}
-DATASETS = {"quick": "photographs", "laptop": "tiny-imagenet", "paper": "tiny-imagenet"}
 
 
 def trained_quocnet(

@@ -16,7 +16,7 @@ from tutorial_pkg import paper
 from tutorial_pkg.attacks import MinimumDistortion, minimum_distortion
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.natural_images import DATASETS, RECIPES, as_bytes, trained_alexnet, validation_inputs
-from tutorial_pkg.figures import SERIES, STYLE, Renderer, image_grid
+from tutorial_pkg.figures import SERIES, STYLE, Renderer, image_grid, two_a_row
 from tutorial_pkg.models import batched_logits
 from tutorial_pkg.records import Record
 from tutorial_pkg.training import ImageRecipe
@@ -192,8 +192,7 @@ def _offer_values(by_goal: dict[str, Record], output: Renderer) -> None:
     output.value("num_correct", f"{first.values['num_correct']:,}")
     output.value("num_pixels", f"{first.values['num_pixels']:,}")
     output.value("paper", f"{paper.FIGURE5_DISTORTION:.6f}")
-    # The paper's images are not known to us; Krizhevsky's network sees 224 × 224 pixels of three colours.
-    output.value("paper.l2_norm", f"{paper.FIGURE5_DISTORTION * np.sqrt(3 * 224 * 224):.1f}")
+    output.value("paper.l2_norm", f"{paper.FIGURE5_L2_NORM:.1f}")
     for goal, record in by_goal.items():
         values = record.values
         for key in ("success", "error_noise", "error_rounded"):
@@ -227,16 +226,14 @@ def _l2_norm(record: Record) -> float:
 
 def _triples(record: Record) -> Figure:
     """Draw image, magnified change and adversarial image, two triples a row."""
-    parts = [record.arrays[name] / 255.0 for name in ("clean", "difference", "adversarial")]
-    triples = list(zip(*parts, strict=True))
+    parts = [record.arrays[name] for name in ("clean", "difference", "adversarial")]
     titles = [
         (_in_lines(label), "", _in_lines(f"→ {target}"))
         for label, target in zip(record.values["labels"], record.values["targets"], strict=True)
     ]
-    pairs = range(0, len(triples) - 1, 2)
     return image_grid(
-        [[*triples[i], *triples[i + 1]] for i in pairs],
-        titles=[[*titles[i], *titles[i + 1]] for i in pairs],
+        two_a_row(list(zip(*parts, strict=True))),
+        titles=two_a_row(titles),
         cell_inches=1.1,
         text_size=9.5,
         group=3,

@@ -10,10 +10,8 @@ import torch
 from torch import Tensor
 
 from tutorial_pkg.attacks import minimum_distortion
-from tutorial_pkg.experiments import quocnet_rendering
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.car_detector import (
-    DATASETS,
     POSITIVES,
     RECIPES,
     as_inputs,
@@ -21,6 +19,8 @@ from tutorial_pkg.experiments.car_detector import (
     is_positive,
     trained_quocnet,
 )
+from tutorial_pkg.experiments.figure6_rendering import render
+from tutorial_pkg.experiments.natural_images import DATASETS
 from tutorial_pkg.models import batched_logits
 from tutorial_pkg.training import TicaRecipe
 from tutorial_pkg.transfer import same_norm_noise
@@ -158,5 +158,5 @@ EXPERIMENT = Experiment(
     configs=CONFIGS,
     cells=cells,
     run=run,
-    render=quocnet_rendering.render_figure6,
+    render=render,
 )

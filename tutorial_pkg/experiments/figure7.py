@@ -138,7 +138,7 @@ def _write_accuracy(records: Sequence[Record], output: Renderer) -> None:
                     f"{100 * record.values[f'accuracy_{kind}']:.1f}&nbsp;%"
                     for kind in ("adversarial", "noise", "noise_clipped")
                 ),
-                f"{paper.FIGURE7['noise_accuracy']:g}&nbsp;%",
+                f"{paper.FIGURE7_NOISE_ACCURACY:g}&nbsp;%",
             ]
             for record in records
         ],
@@ -169,8 +169,8 @@ def pairs_figure(record: Record) -> Figure:
 
 
 def _two_rows(first: np.ndarray, second: np.ndarray) -> list[list[np.ndarray]]:
-    """Arrange pairs of images side by side in two rows, as floats."""
-    images = [image / 255.0 for pair in zip(first, second, strict=True) for image in pair]
+    """Arrange pairs of images side by side in two rows."""
+    images = [image for pair in zip(first, second, strict=True) for image in pair]
     half = len(images) // 2
     return [images[:half], images[half:]]
 

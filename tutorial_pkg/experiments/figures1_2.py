@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -133,14 +133,10 @@ def _show_quiz(record: Record, output: Renderer) -> None:
 
 
 def _rows(images: np.ndarray) -> list[list[np.ndarray]]:
-    return [[image / 255.0 for image in row] for row in images]
+    return [list(row) for row in images]
 
 
-CONFIGS = {
-    "quick": Config(dataset="digits"),
-    "laptop": Config(),
-}
-CONFIGS["paper"] = replace(CONFIGS["laptop"])
+CONFIGS = {"quick": Config(dataset="digits"), "laptop": Config(), "paper": Config()}
 
 EXPERIMENT = Experiment(
     name="figures1_2",

@@ -159,7 +159,7 @@ def _mean(record: Record, kind: str, name: str) -> str:
 
 
 def _grid(record: Record, kind: str) -> Figure:
-    images = record.arrays[kind] / 255.0
+    images = record.arrays[kind]
     label = {"units": "unit", "uniform": "direction", "chance": "row"}[kind]
     return image_grid(
         [list(row) for row in images],

@@ -14,7 +14,6 @@ from tutorial_pkg.data import ImageDataset
 from tutorial_pkg.experiments import quocnet_rendering
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.car_detector import (
-    DATASETS,
     POSITIVES,
     RECIPES,
     as_inputs,
@@ -24,6 +23,7 @@ from tutorial_pkg.experiments.car_detector import (
     training_rows,
     untrained,
 )
+from tutorial_pkg.experiments.natural_images import DATASETS
 from tutorial_pkg.models import QUOCNETS, LayeredModel
 from tutorial_pkg.roc import auc, auc_difference, balanced_accuracy
 from tutorial_pkg.stimulus import optimal_stimuli

@@ -1,4 +1,4 @@
-"""The figures and tables of QuocNet: training, what its features know, and cars that it no longer recognises."""
+"""The figures, tables and numbers of the experiment `quocnet`: training, and what its features know."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from sklearn.metrics import roc_curve
 
 from tutorial_pkg.figures import SERIES, STYLE, Renderer, image_grid, percent, with_interval
 from tutorial_pkg.models import QUOCNETS
 from tutorial_pkg.records import Record
 from tutorial_pkg.roc import auc_difference
 
-MAGNIFICATIONS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 NAMES = {
     "pixels": "pixels, {}×{}",
     "random": "{}, random filters",
@@ -93,12 +93,12 @@ def _show_features(record: Record, output: Renderer) -> None:
         caption="**What units of the last stage like best.** Left: the optimal stimulus, computed; right: the "
         "validation images with the highest responses, best first. *Best* units were chosen on the training images, as "
         "the best single detectors of cars; the others at random. The optimal stimulus excites a unit "
-        f"{values_ratio(record.values)} times as much as the best image.",
+        f"{_excess(record.values)} times as much as the best image.",
         alt="Rows of images: a computed pattern, and photographs",
     )
 
 
-def values_ratio(values: Mapping[str, Any]) -> str:
+def _excess(values: Mapping[str, Any]) -> str:
     """Return how much stronger the optimal stimuli are than the best images, from unit to unit."""
     ratios = [unit["response"] / unit["top_response"] for unit in values["units"]]
     return f"{min(ratios):.1f} to {max(ratios):.1f}"
@@ -138,9 +138,7 @@ def roc_figure(record: Record) -> Figure:
         axis = figure.subplots()
         for i, name in enumerate(names):
             scores = scores_by_name(record)[name]
-            order = np.argsort(-scores, kind="stable")
-            found = np.concatenate(([0], np.cumsum(positive[order]) / positive.sum()))
-            alarms = np.concatenate(([0], np.cumsum(~positive[order]) / (~positive).sum()))
+            alarms, found, _ = roc_curve(positive, scores, drop_intermediate=False)
             area = record.values["representations"][name]["auc"]["value"]
             axis.plot(100 * alarms, 100 * found, color=SERIES[i], label=f"{_name(name)}: {area:.3f}")
             own = (scores > 0)[:, None] & np.stack((~positive, positive), 1)
@@ -160,7 +158,7 @@ def _mean_correlation(one: np.ndarray, other: np.ndarray) -> float:
 
 def filters_figure(filters: np.ndarray) -> Figure:
     """Draw the random filters and the trained ones at three places."""
-    random, trained = filters / 255.0
+    random, trained = filters
     rows = [random[0], *trained]
     labels = ["random,\nanywhere", "trained,\ncorner", "trained,\ncentre", "trained,\nnext to it"]
     return image_grid([list(row) for row in rows], row_labels=labels, cell_inches=0.5, text_size=10)
@@ -171,102 +169,9 @@ def stimuli_figure(record: Record) -> Figure:
     arrays, units = record.arrays, record.values["units"]
     # The best units first, then the random ones, each by how well they detect cars.
     order = sorted(range(len(units)), key=lambda i: (units[i]["kind"] != "best", -units[i]["auc"]["value"]))
-    rows = [[image / 255.0 for image in (arrays["stimuli"][i], *arrays["top_images"][i])] for i in order]
+    rows = [[arrays["stimuli"][i], *arrays["top_images"][i]] for i in order]
     labels = [f"{units[i]['kind']}\narea {units[i]['auc']['value']:.2f}" for i in order]
     return image_grid(rows, row_labels=labels, cell_inches=0.68, text_size=10)
-
-
-def render_figure6(records: Sequence[Record], output: Renderer) -> None:
-    """Draw the images, and the distribution of the distortions."""
-    record = records[0]
-    output.figure(
-        "images",
-        cars_figure(record),
-        caption="**Figure 6.** Left: validation cars, drawn at random from those that are recognised. Middle: the "
-        "nearest images that are not recognised. Right: the absolute difference, each with a magnification of its own.",
-        alt="Photographs of cars, the same photographs imperceptibly changed, and the changes as coloured noise",
-    )
-    output.figure(
-        "distortions",
-        distortions_figure(record),
-        caption=f"**How far a car is from not being one**, for {record.values['num_attacked']} recognised cars. The "
-        "distortion is √(Σr²/n) for pixels from 0 to 1; the dashed line is one grey level of 255. The surer the "
-        "classifier, the longer the way.",
-        alt="A histogram of distortions, and distortion against the classifier's margin",
-    )
-    _offer_cars(record, output)
-
-
-def cars_figure(record: Record) -> Figure:
-    """Draw cars, the nearest images that are none, and the differences, two triples a row."""
-    arrays = record.arrays
-    factors = [magnification(difference) for difference in arrays["difference"]]
-    triples = [
-        [clean / 255.0, adversarial / 255.0, np.clip(factor * difference.astype(float), 0, 1)]
-        for clean, adversarial, difference, factor in zip(
-            arrays["clean"], arrays["adversarial"], arrays["difference"], factors, strict=True
-        )
-    ]
-    titles = [["", "", f"× {factor}"] for factor in factors]
-    return image_grid(
-        _two_a_row(triples),
-        titles=_two_a_row(titles),
-        cell_inches=1.05,
-        text_size=10,
-        group=3,
-        column_titles=["a car", "not a car", "change"],
-    )
-
-
-def _offer_cars(record: Record, output: Renderer) -> None:
-    values = record.values
-    output.value("num_cars", f"{values['num_cars']:,}")
-    output.value("num_recognised", f"{values['num_recognised']:,}")
-    output.value("num_attacked", f"{values['num_attacked']:,}")
-    output.value("num_noises", f"{values['num_noises']}")
-    for key in ("accuracy", "false_positive_rate", "success", "missed_under_noise"):
-        output.value(key, percent(values[key], 1))
-    for factor, share in values["success_in_8_bits"].items():
-        output.value(f"success_in_8_bits.{factor}", percent(share, 1))
-    for key in ("distortion", "largest_change", "l2_norm"):
-        for name, number in values[key].items():
-            output.value(f"{key}.{name}", f"{number:.2f}" if key == "l2_norm" else f"{number:.4f}")
-    output.value("grey_levels", f"{255 * values['distortion']['mean']:.1f}")
-    output.value("seconds", f"{record.provenance['seconds']:.0f}")
-
-
-def _two_a_row(triples: list[list[Any]]) -> list[list[Any]]:
-    """Put the second half of the triples beside the first; an odd one stays alone."""
-    half = (len(triples) + 1) // 2
-    return [triples[i] + (triples[i + half] if i + half < len(triples) else []) for i in range(half)]
-
-
-def magnification(difference: np.ndarray) -> int:
-    """Return a round factor that brings all but the largest hundredth of the differences into [0, 1]."""
-    large = float(np.quantile(difference.astype(float), 0.99))
-    return max([factor for factor in MAGNIFICATIONS if factor * large <= 1], default=1)
-
-
-def distortions_figure(record: Record) -> Figure:
-    """Draw a histogram of the distortions, and the distortion against the margin."""
-    rms, margin = record.arrays["rms"], record.arrays["margin"]
-    reached = np.isfinite(rms)
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.2, 2.8))
-        left, right = figure.subplots(1, 2)
-        left.hist(rms[reached], bins=24, color=SERIES[0])
-        left.axvline(1 / 255, color=SERIES[1], linestyle="--")
-        left.set_xlim(left=0)
-        left.locator_params(axis="x", nbins=5)
-        left.set_xlabel("distortion")
-        left.set_ylabel("cars")
-        right.plot(margin[reached], rms[reached], ".", color=SERIES[0])
-        right.axhline(1 / 255, color=SERIES[1], linestyle="--")
-        right.set_xlim(left=0)
-        right.set_ylim(bottom=0)
-        right.set_xlabel("logit of car minus logit of not a car")
-        right.set_ylabel("distortion")
-    return figure
 
 
 def _offer_representations(record: Record, output: Renderer) -> None:
