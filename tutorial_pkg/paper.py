@@ -62,6 +62,9 @@ FIGURE5_L2_NORM = FIGURE5_DISTORTION * (3 * 224 * 224) ** 0.5
 """The norm ‖r‖₂ of that distortion at AlexNet's own size, 224 × 224 pixels of three colours; the paper's images are
 not known to us."""
 
+FIGURE7_DISTORTION = {"softmax1": 0.06, "N200-200-10": 0.063}
+"""Figure 7's "stddev" of the examples for a linear classifier, which the paper does not name, and a 200-200-10 one."""
+
 FIGURE7_NOISE_ACCURACY = 51.0
 """Accuracy in % under Gaussian noise of stddev 1, from Figure 7's caption."""
 

@@ -14,7 +14,7 @@ from tutorial_pkg.experiments import EXPERIMENTS
 from tutorial_pkg.experiments.adversarial_ablation import WAYS
 from tutorial_pkg.experiments.adversarial_search import errors as search_errors
 from tutorial_pkg.experiments.adversarial_search import hold_out
-from tutorial_pkg.experiments.adversarial_training import chosen_recipes, difference, mean_interval, test_errors
+from tutorial_pkg.experiments.adversarial_training import LABELS, chosen_recipes, difference, mean_interval, test_errors
 from tutorial_pkg.figures import Renderer
 from tutorial_pkg.records import read_record, record_path
 
@@ -75,7 +75,7 @@ def test_the_table_of_what_was_tried_says_for_how_many_epochs(repository, tmp_pa
     rows = [line.split(" | ") for line in (folder / "candidates.md").read_text().splitlines() if line.startswith("|")]
     column = rows[0].index("epochs")
     for group, candidates in CANDIDATES.items():
-        found = {row[column] for row in rows[2:] if row[0] == f"| {group}"}
+        found = {row[column] for row in rows[2:] if row[0] == f"| {LABELS[group]}"}
         assert found == {str(recipe.epochs) for recipe in candidates.values()}
         assert len(found) == 1, "only errors at equal epochs may be compared, and the best of a way is chosen"
     assert float(output.values["adversarial_search.stretch.least"]) <= float(

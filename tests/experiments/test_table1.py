@@ -91,7 +91,8 @@ def test_what_the_penalty_leaves_over_is_of_the_means_by_seed():
 
 def test_the_short_table_has_every_model_with_the_papers_numbers(result, cell, tmp_path):
     records = [
-        make_record(config={"name": name, "seed": cell.seed}, values=dict(result.values)) for name in table1.KINDS
+        make_record(config={"name": name, "seed": cell.seed}, values=dict(result.values), arrays=dict(result.arrays))
+        for name in table1.KINDS
     ]
     table1.render(records, Renderer(tmp_path, "table1", records))
     _, _, *rows = (tmp_path / "table1" / "short.md").read_text(encoding="utf-8").partition("\n\n")[0].splitlines()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tutorial_pkg.experiments.adversarial_training import (
     COLUMNS,
+    LABELS,
     Config,
     cells,
     draw,
@@ -29,7 +30,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     output.table(
         "errors",
         COLUMNS,
-        [[way, mean_sd(list(test_errors(records, way))), train_error(records, way)] for way in ordered],
+        [[LABELS[way], mean_sd(list(test_errors(records, way))), train_error(records, way)] for way in ordered],
         caption="**Layer by layer.** The same network and the same number of epochs each way; mean ± standard "
         f"deviation over seeds. How far examples go, as found best above: images {stretch['input']:g} times the way to "
         f"the boundary, the hidden layers' features only {stretch['hidden1']:g} of the way.",

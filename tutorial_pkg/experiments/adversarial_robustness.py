@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from tutorial_pkg.adversarial_training import AdversarialRecipe, train_adversarially
 from tutorial_pkg.attacks import gaussian_noise, minimum_distortion
-from tutorial_pkg.experiments.adversarial_training import chosen_recipes
+from tutorial_pkg.experiments.adversarial_training import LABELS, chosen_recipes
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.figures import SERIES, STYLE, Renderer, mean_sd, sd_below, span
 from tutorial_pkg.records import Record
@@ -128,7 +128,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         columns = _columns(records, way)
         for key, text in columns.items():
             output.value(f"{way.replace(' ', '_')}.{key}", text)
-        rows.append([way, *map(sd_below, columns.values())])
+        rows.append([LABELS[way], *map(sd_below, columns.values())])
     success = min(min(mean_over_seeds(records, way, "success")) for way in WAYS)
     output.value("success", f"{100 * success:g}")
     output.value("num_attacked", span([record.values["num_attacked"] for record in records]))
@@ -182,7 +182,7 @@ def _draw(records: Sequence[Record]) -> Figure:
             share = 100 * np.arange(1, len(distances) + 1) / len(distances)
             # On MNIST the last two coincide; dashed, the one below shows.
             line = "--" if way == WAYS[-1] else "-"
-            axis.plot(distances, share, line, color=color, label=way)
+            axis.plot(distances, share, line, color=color, label=LABELS[way])
         axis.set_xlim(left=0)
         axis.set_xlabel("distortion √(Σr²/n)")
         axis.set_ylabel("images, %")

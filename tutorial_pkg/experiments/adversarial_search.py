@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from tutorial_pkg.adversarial_training import AdversarialRecipe, train_adversarially
 from tutorial_pkg.adversarial_training.recipes import ADAM_SUFFIX, ATTACKED, CANDIDATES, CHOSEN, SENSITIVITY
 from tutorial_pkg.data import Dataset
+from tutorial_pkg.experiments.adversarial_training import LABELS
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.figures import SERIES, Renderer, mean_sd, spaced
 from tutorial_pkg.metrics import error_rate
@@ -145,9 +146,8 @@ def _write_candidates(records: Sequence[Record], output: Renderer) -> None:
             tried = [r for r in records if (r.config["group"], r.config["name"]) == (group, name)]
             train = [100 * r.values["train_error"] for r in tried]
             num_epochs = str(tried[0].config["recipe"]["epochs"])
-            rows.append(
-                [group, _whole(name), "✔" if CHOSEN[group] == name else "", num_epochs, mean_sd(train), mean_sd(found)]
-            )
+            used = "✔" if CHOSEN[group] == name else ""
+            rows.append([LABELS[group], _whole(name), used, num_epochs, mean_sd(train), mean_sd(found)])
     output.table(
         "candidates",
         ["way of training", "tried", "used", "epochs", "training error %", "held-out error %"],

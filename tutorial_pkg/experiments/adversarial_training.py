@@ -27,6 +27,18 @@ PAPER = {
 }
 """The paper's errors in %; that of pools is for one of every layer."""
 
+LABELS = {
+    "weight decay": "weight decay alone",
+    "dropout": "dropout",
+    "input": "pool of images",
+    "hidden 1": "pool of hidden layer 1",
+    "hidden 2": "pool of hidden layer 2",
+    "all": "pools of all layers",
+    "noise": "noise instead",
+    "shift": "shifts by a pixel instead",
+}
+"""A way of training → what tables and figures call it."""
+
 
 @dataclass(frozen=True)
 class Config:
@@ -130,12 +142,12 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         "errors",
         COLUMNS,
         [
-            [way, beside(error, printed[way]) if way in printed else error, train_error(records, way)]
+            [LABELS[way], beside(error, printed[way]) if way in printed else error, train_error(records, way)]
             for way, error in ((way, mean_sd(list(test_errors(records, way)))) for way in ordered)
         ],
         caption="**Adversarial training.** A 100-100-10 network, the same number of epochs each way; mean ± standard "
-        "deviation over seeds, the paper's values in parentheses. “input” is a pool of images, “all” one more for each "
-        "hidden layer.",
+        "deviation over seeds, the paper's values in parentheses. The pools of all layers are that of images and one "
+        "for each hidden layer.",
     )
     output.figure(
         "seeds",
@@ -182,7 +194,7 @@ def draw(records: Sequence[Record], ordered: Sequence[str], published: Mapping[s
             if way in published:
                 axis.plot(published[way], height, "D", color=SERIES[1], markersize=6)
         axis.margins(0.06, 0.12)
-        axis.set_yticks(range(len(ordered)), reversed(ordered))
+        axis.set_yticks(range(len(ordered)), [LABELS[way] for way in reversed(ordered)])
         axis.set_xlabel("test error, %")
         axis.grid(axis="y", visible=False)
     return figure

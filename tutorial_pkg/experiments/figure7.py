@@ -105,8 +105,9 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             f"pairs-{name}",
             pairs_figure(record),
             caption=f"**Figure 7, {PANELS[name]}.** Odd columns: test images with their class; even columns: "
-            f"the nearest image that the model calls the class after the arrow, mean distortion "
-            f"{record.values['distortion_mean']:.4f}.",
+            f"the nearest image that the model calls the class after the arrow, one of the others at random. "
+            f"Mean distortion {record.values['distortion_mean']:.3f} (the paper's stddev: "
+            f"{paper.FIGURE7_DISTORTION[name]:g}).",
             alt=f"Pairs of digits, before and after the smallest change that fools {PANELS[name]}",
         )
         _offer_values(record, output)
@@ -148,10 +149,12 @@ def _write_accuracy(records: Sequence[Record], output: Renderer) -> None:
 
 
 def _offer_values(record: Record, output: Renderer) -> None:
+    name = record.config["name"]
+    output.value(f"{name}.paper_distortion", f"{paper.FIGURE7_DISTORTION[name]:g}")
     for key, value in record.values.items():
         is_rate = key.startswith("accuracy") or key == "success"
         text = percent(value, 1) if is_rate else f"{value:.4f}" if key != "num_attacked" else f"{value:,}"
-        output.value(f"{record.config['name']}.{key}", text)
+        output.value(f"{name}.{key}", text)
 
 
 def pairs_figure(record: Record) -> Figure:

@@ -9,7 +9,7 @@ import torch
 
 from tutorial_pkg.attacks import gaussian_noise, minimum_distortion
 from tutorial_pkg.experiments.base import Context, Experiment, Result
-from tutorial_pkg.figures import Renderer
+from tutorial_pkg.figures import Renderer, percent
 from tutorial_pkg.metrics import error_rate
 from tutorial_pkg.models import batched_logits
 from tutorial_pkg.records import Record
@@ -97,6 +97,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
                 f"{100 * values['error_under_noise']:.2f}",
             ]
         )
+    _offer_values(records, output)
     output.table(
         "kernel_machine",
         [
@@ -111,6 +112,16 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         caption=f"**A smooth classifier under attack.** Kernel ridge regression on {records[0].config['num_train']:,} "
         "training images; a smaller γ means wider bumps.",
     )
+
+
+def _offer_values(records: Sequence[Record], output: Renderer) -> None:
+    """Offer the prose what holds for all widths: ends over them."""
+    found = {key: [record.values[key] for record in records] for key in records[0].values}
+    output.value("success", percent(min(found["success"]), 1))
+    output.value("distortion.least", f"{min(found['distortion_mean']):.3f}")
+    output.value("distortion.most", f"{max(found['distortion_mean']):.3f}")
+    output.value("error_under_noise", percent(max(found["error_under_noise"]), 1))
+    output.value("num_widths", str(len(records)))
 
 
 CONFIGS = {

@@ -193,8 +193,9 @@ def _write_table2(records: Sequence[Record], rows: Mapping[str, str], output: Re
         ],
         caption="**Table 2.** Error, in %, of the column's model on training images distorted for the row's: ours (the "
         f"paper's), over all {records[0].values['num_images']:,} images; the stronger the colour, the more. Below the "
-        "row's name: the distortion of our minimum, root mean square over the images (the paper's, which its method "
-        "found: compare it with *penalty, rms* in Table 1).",
+        "row's name: the distortion of our minimum, root mean square over these images (the paper's, which its method "
+        "found: compare it with *penalty, rms* in Table 1). Table 1's *minimum, rms* is another number: it leaves out "
+        "the images that the model had wrong.",
     )
 
 
