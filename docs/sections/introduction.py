@@ -20,8 +20,9 @@
 # **That classifiers are smooth.** Change an image by so little that nobody can tell, and the class should stay the same.
 # It does if the change is random. But look for the worst change, by optimisation, and there is one: the network's
 # answer can be moved to another class by a perturbation that a person would not notice. The paper called the results
-# *adversarial examples*, and the name has stuck. Stranger still, an image altered to fool one network often fools
-# another, with other layers or trained on other images. It cannot be an accident of one network's weights.
+# *adversarial examples*, and the name has stuck. Stranger still, an image altered to fool one network sometimes fools
+# another, above all one trained on the same images, and often if the change is enlarged ([T4](../claims.md#t4),
+# [T7](../claims.md#t7)). So it is not only an accident of one network's weights.
 #
 # ## The second claim in a few lines
 #
@@ -171,6 +172,7 @@ plt.show()
 # | [§3 Units](units.py) | do units mean more than random directions? | the images that excite each the most |
 # | [§4.1 Minimum distortion](minimum_distortion.py) | how little does it take? | box-constrained L-BFGS |
 # | [§4.1 Is the method exact?](exactness.py) | does it find the least? | a linear classifier, where the answer can be proven |
+# | [§4, §5 Are they pockets?](pockets.py) | are they rare, dense, and a lack of smoothness? | noise of the same length; kernel machines |
 # | [§4.2 Transfer](transfer.py) | does it fool other networks? | examples made for one, shown to another |
 # | [§4.2 Adversarial training](adversarial_training.py) | does training on them help? | pools of examples, renewed as the network learns |
 # | [§4.3 Spectral analysis](spectral.py) | how much can a layer amplify a change? | the largest singular value of each layer |

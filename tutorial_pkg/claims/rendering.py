@@ -32,6 +32,7 @@ PAGES = {
     "sections/units.py": "Units",
     "sections/minimum_distortion.py": "Minimum distortion",
     "sections/exactness.py": "Is the method exact?",
+    "sections/pockets.py": "Are they pockets?",
     "sections/transfer.py": "Transfer",
     "sections/adversarial_training.py": "Adversarial training",
     "sections/spectral.py": "Spectral analysis",

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import matplotlib
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from tutorial_pkg import paper
 from tutorial_pkg.attacks import minimum_distortion
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.targets import random_other_classes
-from tutorial_pkg.figures import Renderer, beside, mean_sd, percent
+from tutorial_pkg.figures import INK, SERIES, STYLE, Renderer, beside, mean_sd, percent
 from tutorial_pkg.metrics import error_rate
 from tutorial_pkg.models import batched_logits
 from tutorial_pkg.records import Record
@@ -171,6 +173,14 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         f"minimum's mean. To the nearest other class: the minimum's mean, over {of_them} of them.",
     )
     _write_short(records, output)
+    output.figure(
+        "density",
+        _draw_density(records, list(models)),
+        caption="**How near the nearest adversarial example is.** Share of correctly classified training images that "
+        f"have one, of any other class, within the distortion below{', all seeds together' * several}; at most "
+        f"{most:,} images a network. Dotted: {SMALL:g}, the stddev of the noise that the paper compares with.",
+        alt="Rising curves, one a model, each from 0 to 100 % of the images",
+    )
 
 
 def _write_short(records: Sequence[Record], output: Renderer) -> None:
@@ -261,6 +271,25 @@ def _write_excess(records: Sequence[Record], output: Renderer) -> None:
         "other class: of the paper's penalised minimiser, and of the nearest image that our attack finds. The last "
         "column says by how many percent the first mean exceeds the second.",
     )
+
+
+def _draw_density(records: Sequence[Record], models: Sequence[str]) -> Figure:
+    """Draw, for each model, the share of images whose nearest adversarial example is within a distortion."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(6.4, 3.4))
+        axis = figure.subplots()
+        for i, name in enumerate(models):
+            found = [record.arrays["nearest_rms"] for record in records if record.config["name"] == name]
+            distances = np.sort(np.concatenate(found))
+            # A step for every image would be a figure of megabytes.
+            levels = np.linspace(0, 1, min(len(distances), 200))
+            axis.plot(np.quantile(distances, levels), 100 * levels, ("-", "--")[i % 2], color=SERIES[i], label=name)
+        axis.axvline(SMALL, color=INK, linestyle=":", linewidth=1)
+        axis.set_xlim(left=0)
+        axis.set_xlabel("distortion √(Σr²/n)")
+        axis.set_ylabel("images, %")
+        figure.legend(loc="outside right center")
+    return figure
 
 
 CONFIGS = {
