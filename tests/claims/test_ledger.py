@@ -9,7 +9,7 @@ import pytest
 from tests.test_records import make_record
 from tutorial_pkg.claims import CLAIMS, Claim, Verdict, judge, write_ledger
 from tutorial_pkg.claims.base import graded
-from tutorial_pkg.claims.rendering import PAGES, at_a_glance, ledger
+from tutorial_pkg.claims.rendering import IN_SHORT, PAGES, at_a_glance, ledger
 from tutorial_pkg.experiments import EXPERIMENTS
 
 EXPECTED = {
@@ -46,6 +46,18 @@ def table1_record(name="softmax1", **values):
 def test_every_claim_of_the_paper_is_in_the_ledger_once():
     assert len(CLAIMS) == len(BY_ID)
     assert set(BY_ID) == EXPECTED
+
+
+def test_every_claim_has_a_short_name_for_the_contents():
+    assert set(IN_SHORT) == set(BY_ID)
+    assert max(map(len, IN_SHORT.values())) <= 24  # one line beside the page
+    assert 'data-toc-label="U1. random directions" }' in ledger(CLAIMS, {})
+
+
+def test_every_claim_has_a_short_name_for_the_contents():
+    assert set(IN_SHORT) == set(BY_ID)
+    assert max(map(len, IN_SHORT.values())) <= 24  # one line beside the page
+    assert 'data-toc-label="U1. random directions" }' in ledger(CLAIMS, {})
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
@@ -169,6 +181,9 @@ def test_open_questions_are_shown_and_not_counted():
     question = Claim("O1", "reviews", "Why?", "nothing", ("toy",), "sections/units.py", lambda r: Verdict("open", "1"))
     claim = Claim("U1", "3", "One.", "a", ("toy",), "sections/units.py", lambda r: Verdict("holds", "1", "a toy"))
     glance = at_a_glance([claim, question], {"toy": [make_record(experiment="toy", profile="laptop")]})
-    assert glance.startswith("Of 1 claims: **1** ✔ holds. Not counted: what is open, as nothing here can decide it.\n")
+    assert glance.startswith("Of 1 claims: **1** ✔ holds. Not counted: **1** ? open (nothing here can decide it).\n")
+    assert "**2** ? open (nothing here can decide them)" in at_a_glance(
+        [question, question], {"toy": [make_record(experiment="toy")]}
+    )
     assert 'Why? | <span class="mark open">?<span> open</span></span> |' in glance
     assert "One.<br><small>Here: a toy.</small> |" in glance

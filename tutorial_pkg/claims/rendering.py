@@ -26,6 +26,78 @@ SECTIONS = {
     "D": "Discussion (§5)",
     "O": "Open questions (reviews)",
 }
+IN_SHORT = {
+    "U1": "random directions",
+    "U2": "a unit's top images",
+    "U3": "the same on AlexNet",
+    "U4": "disentangled factors",
+    "B1": "small perturbations",
+    "B2": "near every sample",
+    "B3": "hard to find by sampling",
+    "B4": "smooth classifiers",
+    "B5": "the search over c",
+    "B6": "linear models",
+    "B7": "Table 1's numbers",
+    "B8": "noise of stddev 1",
+    "T1": "other hyper-parameters",
+    "T2": "noise of stddev 0.1",
+    "T3": "the autoencoder",
+    "T4": "another training set",
+    "T5": "how much is lost",
+    "T6": "amplified examples",
+    "T7": "somewhat universal",
+    "A1": "pools: below 1.2 %",
+    "A2": "weight decay, dropout",
+    "A3": "higher layers",
+    "A4": "input deformations",
+    "A5": "each layer's output",
+    "S1": "norm of a convolution",
+    "S2": "Table 5's bounds",
+    "S3": "instability in layer 1",
+    "S4": "contractive layers",
+    "S5": "architecture or weights",
+    "Q1": "every image, AlexNet",
+    "Q2": "cars, QuocNet",
+    "D1": "improbable and dense",
+    "O1": "open questions",
+}
+"""A claim's id → what the contents beside the ledger call it."""
+IN_SHORT = {
+    "U1": "random directions",
+    "U2": "a unit's top images",
+    "U3": "the same on AlexNet",
+    "U4": "disentangled factors",
+    "B1": "small perturbations",
+    "B2": "near every sample",
+    "B3": "hard to find by sampling",
+    "B4": "smooth classifiers",
+    "B5": "the search over c",
+    "B6": "linear models",
+    "B7": "Table 1's numbers",
+    "B8": "noise of stddev 1",
+    "T1": "other hyper-parameters",
+    "T2": "noise of stddev 0.1",
+    "T3": "the autoencoder",
+    "T4": "another training set",
+    "T5": "how much is lost",
+    "T6": "amplified examples",
+    "T7": "somewhat universal",
+    "A1": "pools: below 1.2 %",
+    "A2": "weight decay, dropout",
+    "A3": "higher layers",
+    "A4": "input deformations",
+    "A5": "each layer's output",
+    "S1": "norm of a convolution",
+    "S2": "Table 5's bounds",
+    "S3": "instability in layer 1",
+    "S4": "contractive layers",
+    "S5": "architecture or weights",
+    "Q1": "every image, AlexNet",
+    "Q2": "cars, QuocNet",
+    "D1": "improbable and dense",
+    "O1": "open questions",
+}
+"""A claim's id → what the contents beside the ledger call it."""
 PAGES = {
     "sections/introduction.py": "Introduction",
     "sections/framework.py": "Framework",
@@ -67,7 +139,8 @@ def at_a_glance(claims: Sequence[Claim], records: Records) -> str:
     counts = Counter(verdict.status for _, verdict in verdicts)
     num_open = counts.pop("open", 0)
     summary = " · ".join(f"**{counts[status]}** {MARKS[status]}" for status in MARKS if counts[status])
-    summary += ". Not counted: what is open, as nothing here can decide it" * bool(num_open)
+    undecided = "them" if num_open > 1 else "it"
+    summary += f". Not counted: **{num_open}** {MARKS['open']} (nothing here can decide {undecided})" * bool(num_open)
     rows = []
     for claim, verdict in verdicts:
         mark = MARKS[verdict.status] + " on digits" * ("quick" in _profiles(claim, records))
@@ -84,9 +157,10 @@ def at_a_glance(claims: Sequence[Claim], records: Records) -> str:
 
 def _entry(claim: Claim, records: Records) -> str:
     verdict = judge(claim, records)
+    in_short = f"{claim.id}. {IN_SHORT.get(claim.id, claim.statement)}"
     return "\n".join(
         [
-            f"### {claim.id}. {claim.statement} {{ #{claim.id.lower()} .claim }}",
+            f'### {claim.id}. {claim.statement} {{ #{claim.id.lower()} .claim data-toc-label="{in_short}" }}',
             "",
             f'<p class="verdict {_css_class(verdict)}" markdown="span">'
             f"**{MARKS[verdict.status]}**: {verdict.numbers}.</p>",
