@@ -97,9 +97,9 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 #
 # ## How the settings were chosen
 #
-# By the error on {{ adversarial_search.num_held_out }} images held out of the training set. For each of the
-# {{ adversarial_search.num_ways }} ways of training the setting with the smallest error is used,
-# {{ adversarial_search.num_tried }} were tried. The four ways that are compared at length above were searched at
+# By the error on {{ adversarial_search.num_held_out }} images held out of the training set. {{ adversarial_search.num_tried }}
+# settings were tried, and for each of the {{ adversarial_search.num_ways }} ways of training the one with the smallest error is
+# used. The four ways that are compared at length above were searched at
 # {{ adversarial_search.epochs.long }} epochs, the others at {{ adversarial_search.epochs.short }}, with one seed each, so
 # that the table's errors choose within a way of training and do not compare the ways:
 #
@@ -115,7 +115,7 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 # two settings with most dropout, and those of pools for all layers, joined the search after test errors of the settings
 # before them, at {{ adversarial_ablation.epochs }} epochs, had been seen.
 #
-# Three things mattered most.
+# Three things seemed to matter; only the third was measured over seeds.
 #
 # - *The optimiser*, by pilot runs. [Muon](../references.md#jordan2024) moves a weight matrix along its momentum with all singular values
 #   made equal, so that directions with a small gradient are learned as fast as those with a large one. With the same pool,
@@ -145,18 +145,18 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 #
 # --8<-- "adversarial_ablation/seeds.md"
 #
-# The examples differ in how far they go. Those of the input go {{ adversarial_ablation.input.input.stretch }} times the way
+# The examples differ in how far they go. Images go {{ adversarial_ablation.input.input.stretch }} times the way
 # to the boundary, those of the hidden layers stop at {{ adversarial_ablation.hidden_1.hidden1.stretch }} of the way: of what
 # was tried for each, that was best on the held-out images.
 #
 # Minus weight decay alone, and minus the pool of images, in points with 95 % intervals:
 #
-# | examples from | minus weight decay | minus the pool of images |
+# | way of training | minus weight decay | minus the pool of images |
 # | --- | --- | --- |
-# | the input | {{ adversarial_ablation.input.minus_weight_decay }} | |
-# | hidden layer 1 | {{ adversarial_ablation.hidden_1.minus_weight_decay }} | {{ adversarial_ablation.hidden_1.minus_input }} |
-# | hidden layer 2 | {{ adversarial_ablation.hidden_2.minus_weight_decay }} | {{ adversarial_ablation.hidden_2.minus_input }} |
-# | all three | {{ adversarial_ablation.all.minus_weight_decay }} | {{ adversarial_ablation.all.minus_input }} |
+# | pool of images | {{ adversarial_ablation.input.minus_weight_decay }} | |
+# | pool of hidden layer 1 | {{ adversarial_ablation.hidden_1.minus_weight_decay }} | {{ adversarial_ablation.hidden_1.minus_input }} |
+# | pool of hidden layer 2 | {{ adversarial_ablation.hidden_2.minus_weight_decay }} | {{ adversarial_ablation.hidden_2.minus_input }} |
+# | pools of all layers | {{ adversarial_ablation.all.minus_weight_decay }} | {{ adversarial_ablation.all.minus_input }} |
 # | Gaussian noise instead | {{ adversarial_ablation.noise.minus_weight_decay }} | {{ adversarial_ablation.noise.minus_input }} |
 # | shifts by a pixel instead | {{ adversarial_ablation.shift.minus_weight_decay }} | {{ adversarial_ablation.shift.minus_input }} |
 #
@@ -166,7 +166,7 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 #
 # **Are the higher layers more useful?** Not here, though for hidden layers that is said of examples that stop at
 # {{ adversarial_ablation.hidden_1.hidden1.stretch }} of the way. In the table of what was tried, examples on the boundary
-# itself are worse for hidden layer 1 and no better for hidden layer 2; beyond it, where the input's are, none were tried. A
+# itself are worse for hidden layer 1 and no better for hidden layer 2; beyond it, where those of images are, none were tried. A
 # point of a hidden layer can be far from anything that an image produces, and the shortest way to a boundary through a
 # layer of saturated units leads to such points. Our explanation, not proven here: trained to hold them, the layers above
 # grow flat around the features of the images; to keep the clean images apart nevertheless, the layers below push their
@@ -215,14 +215,15 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 # On all {{ adversarial_robustness.num_attacked }} images attacked (one number a seed), {{ adversarial_robustness.success }} % of the
 # attacks succeed. The attack has no limit on the distance, so that it reaches another class for every image; what training
 # changes is how far that is. The nearest example is at a
-# distortion of {{ adversarial_robustness.input.distortion_mean }} on average after training on the input's pool,
-# {{ adversarial_robustness.all.distortion_mean }} after training on those of all layers, and at
+# distortion of {{ adversarial_robustness.input.distortion_mean }} on average after training on the pool of images,
+# {{ adversarial_robustness.all.distortion_mean }} after training on pools of all layers, and at
 # {{ adversarial_robustness.weight_decay.distortion_mean }} after weight decay alone. Under attack and noise, too, pools of
 # hidden layers add nothing that shows. The product of the layers' norms
-# ([§4.3](spectral.py)) is {{ adversarial_robustness.input.lipschitz_bound }} and
-# {{ adversarial_robustness.weight_decay.lipschitz_bound }}: it does not order these networks by how hard they are to fool, and the
-# largest gain that an attack finds, {{ adversarial_robustness.input.largest_gain }} and
-# {{ adversarial_robustness.weight_decay.largest_gain }}, is far below it.
+# ([§4.3](spectral.py)) is {{ adversarial_robustness.input.lipschitz_bound }} after training on the pool of images and
+# {{ adversarial_robustness.weight_decay.lipschitz_bound }} after weight decay alone: it does not order these networks by how
+# hard they are to fool. The largest gain that an attack finds is far below it,
+# {{ adversarial_robustness.input.largest_gain }} for the pool of images and
+# {{ adversarial_robustness.weight_decay.largest_gain }} for weight decay alone.
 #
 # ## Differences from the paper
 #
@@ -260,7 +261,7 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 #
 # ## Exercises
 #
-# 1. Train with `weight_decay=0` and an input pool, and watch the largest weight and the training error. When does the pool
+# 1. Train with `weight_decay=0` and a pool of images, and watch the largest weight and the training error. When does the pool
 #    stop mattering?
 # 2. Give a hidden layer's pool a small `max_norm`. At which norm does it stop hurting?
 # 3. Replace `stretch=1.5` by 1. The examples then end on the boundary, where the loss is about $\log 2$ for the network that

@@ -82,7 +82,7 @@ print(f"validation accuracy {accuracy:.0f} %, by chance {chance:.1f} %")
 # Each image that it has right can be changed into the class that it thinks second. Between the two images is the change,
 # magnified ten times:
 
-# %% alt="Rows of three pictures: an image, the magnified change, and an image that looks the same" caption="Groups of three: a crop of a photograph, the smallest change to the second class magnified 10 times around grey, and the adversarial image."
+# %% alt="Rows of three pictures: an image, the magnified change, and the changed image" caption="Groups of three: a crop of a photograph, the smallest change to the second class magnified 10 times around grey, and the adversarial image."
 inputs = model_inputs(photographs.val_images, recipe)
 labels = photographs.val_labels
 with torch.no_grad():
@@ -148,6 +148,11 @@ image_grid(pictures, cell_inches=0.9)
 #
 #     --8<-- "figures3_4/logits-uniform.md" if present
 #
+# In the few rows of these two figures {{ figures3_4.shown.units.purity }} of the images of a unit's row are of the row's
+# commonest class on average, and {{ figures3_4.shown.uniform.purity }} of a random direction's. Over all units and
+# as many random directions the shares are {{ figures3_4.fc2.units.purity }} and {{ figures3_4.fc2.uniform.purity }}: a few rows
+# can look like the opposite of what all of them show, and do not decide which kind has more in common.
+#
 # What can one say beyond looking? The same statistics as for [digits](units.py#beyond-looking), where they make sense for photographs:
 # what share of a set is of one class, and how far its images are apart in pixels, in their mean colour, and in the layer's
 # own features. The statistics of strokes have no place here. Two kinds of sets are compared by Cliff's δ, with a 95 %
@@ -156,8 +161,7 @@ image_grid(pictures, cell_inches=0.9)
 #
 # --8<-- "figures3_4/statistics.md"
 #
-# Verdicts over the {{ figures3_4.num_tests }} statistics: negligible {{ figures3_4.count.negligible }}, undecided
-# {{ figures3_4.count.undecided }}, units {{ figures3_4.count.first }}, random directions {{ figures3_4.count.second }}. In
+# Of the {{ figures3_4.num_tests }} statistics {{ figures3_4.verdicts }}. In
 # class purity both kinds are far from chance (units against random images: δ = {{ figures3_4.fc2.units-chance.purity }};
 # random directions against random images: δ = {{ figures3_4.fc2.uniform-chance.purity }}). Not in everything: in the
 # layer's own features, the images of a random direction are farther apart than random images

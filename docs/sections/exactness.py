@@ -4,6 +4,11 @@
 # > **The claim.** A line search over $c$ with box-constrained L-BFGS approximates the nearest image of another class; for
 # > a convex loss, says the published version, it finds it exactly. (Paper, §4.1)
 #
+# **What comes out.** Not even for a linear classifier, whose loss is convex: softmax3's images are
+# {{ table1.softmax3.penalty_excess }} % farther than the nearest that we know, those of 100-100-10
+# {{ table1.N100-100-10.penalty_excess }} % ([B5](../claims.md#b5)). A walk to the boundary itself does without the penalty; for a
+# linear classifier a certificate says how little it can leave over, for networks no one can tell.
+#
 # Everyone who quotes a "minimum distortion" trusts some search to have found the minimum. A search that stops too far
 # away makes a network look more robust than it is. So it is worth knowing how far from the truth the paper's method
 # ends, and that can be found out: for a linear classifier the nearest image can be computed, with a proof that none is
@@ -307,10 +312,10 @@ print("points evaluated for an image:", " and ".join(points))
 #
 # The networks are trained until hardly an image is wrong. Their softmax is sharp, and what the penalty finds is
 # {{ table1.N100-100-10.penalty_excess }} % (100-100-10) and {{ table1.N200-200-10.penalty_excess }} % (200-200-10) farther
-# than the nearest image that we know; more on the network of [Performance](../performance.md#targeted-to-a-given-class),
-# which was trained otherwise. The linear classifiers are the flatter the stronger their weight decay is, from softmax1 to
-# softmax3. So the method approximates $D(x, l)$: for a linear model the better the sharper its softmax is, for networks
-# close to the best that we can find ([B5](../claims.md#b5)). That a convex loss makes it exact is not so.
+# than the nearest image that we know. ([Performance](../performance.md#targeted-to-a-given-class) has the same comparison for a
+# network that was trained otherwise.) The linear classifiers are the flatter the stronger their weight decay is, from softmax1
+# to softmax3. So the method approximates $D(x, l)$, and for a linear model the better the sharper its softmax is
+# ([B5](../claims.md#b5)). A convex loss does not make it exact, against what the published version says.
 #
 # [Performance](../performance.md#what-each-part-is-worth) takes the parts of the walk away one by one, and sets the
 # attack beside others', in time and distance.
@@ -318,20 +323,23 @@ print("points evaluated for an image:", " and ".join(points))
 # %% [markdown]
 # ## Where the boundary has corners
 #
+# In this part $r$ is where the walk stands, $x + r$ an image of $n$ pixels, and $m = \min_j m_j$ the smallest margin of the
+# target over its rivals: class $l$ wins where $m \ge 0$.
+#
 # A walk like this needs a boundary that bends smoothly. With rectifiers (ReLU) or max pooling a network is linear in
 # pieces, and an image's neighbourhood has many of them. A gradient says what the margin does in one piece; a step leads
 # through dozens. The walk then stops in a corner that is not the nearest point, or takes ever smaller steps. So where
 # it has not settled after thirty steps, it is given up for a *second start*, another walk from $x$:
 #
-# 1. **A smoothed margin.** The average of the margin over noisy images, $\mathbb{E}\,m(x + r + \sigma u)$ with Gaussian
-#    $u$, has no corners, and small dents are averaged away. It is another function, though, with another
-#    boundary. So the noise begins a little longer than $r$, $\sigma\sqrt{n} = 1.2\,\|r\|_2$, and shrinks to nothing over seven
+# 1. **A smoothed margin.** The average of the margin over noisy images, $\mathbb{E}\,m(x + r + \sigma u)$ with every entry
+#    of $u$ drawn from a standard normal distribution, has no corners, and small dents are averaged away. It is another function, though, with another
+#    boundary. So the noise, about $\sigma\sqrt{n}$ long, begins a little longer than $r$, at $1.2\,\|r\|_2$, and shrinks to nothing over seven
 #    tenths of the walk's 200 steps; the point follows. (This is called *graduated optimisation*.)
 # 2. **One gradient a step.** No step computes an average. It takes the gradient of the smallest margin at *one* noisy
 #    image, and averages it with those of the steps before: $\bar g \leftarrow 0.7\,\bar g + 0.3\,\nabla m$.
 # 3. **Shorter and shorter steps.** If the margin were linear with slope $\bar g$, the nearest point would be $r^* =
-#    \mathrm{clip}(\mu\bar g, -x, 1 - x)$, where $\mu$ makes $m = 0$. The step goes a share $t$ of the way there, and then straight to
-#    $m = 0$. As $t$ falls from 1 to nearly 0, later noise counts less.
+#    \mathrm{clip}(\nu\bar g, -x, 1 - x)$, with the multiplier $\nu \ge 0$ that makes $m = 0$. The step goes a share $s$ of the
+#    way from $r$ to $r^*$, and then straight to $m = 0$. As $s$ falls from 1 to nearly 0, later noise counts less.
 #
 # Only what is seen in the last three tenths, without noise, can be the result. The noise is the same for each image, so an
 # image's result does not depend on which others are attacked with it.

@@ -5,6 +5,12 @@
 # > three data sets. Everything it says later, about units and about adversarial examples, is said of these. (Paper, §2
 # > and §4.2)
 #
+# **What comes out.** The textbook weight decay, $\frac{\lambda}{2} \sum w^2$, gives the paper's errors and its printed formula
+# does not: softmax3 has a test error of {{ table1.softmax3.test_error }} % (the paper's:
+# {{ table1.softmax3.paper_test_error }} %) and N100-100-10 of {{ table1.N100-100-10.test_error }} %
+# ({{ table1.N100-100-10.paper_test_error }} %). The largest gap among the six models, in each of the errors and in the
+# distortion, is in the ledger ([B7](../claims.md#b7)).
+#
 # The paper names its networks in one sentence each and gives the errors of six of them in Table 1. To recompute
 # anything, we first have to train networks that have the same errors, and that turns out to hinge on two things that
 # the paper hardly explains: how weight decay is counted, and what "until convergence" means.

@@ -134,7 +134,7 @@ print(f"mean distortion, found in it:  {distortion:.3f}")
 # Staying in the range costs little. Here are four of these images, with the perturbation drawn in the middle (grey is no
 # change) and the altered image on the right.
 
-# %% tags=["hide-input"] alt="Four groups, in two rows, of a digit, its perturbation and the altered digit, which looks the same" caption="Four groups of three. In each, left: a digit the model gets right, under its class. Middle: the perturbation, the same scale for all. Right: their sum, every pixel in the range from 0 to 1, under the class that the model now gives."
+# %% tags=["hide-input"] alt="Four groups, in two rows, of a digit, its perturbation and the altered digit" caption="Four groups of three. In each, left: a digit the model gets right, under its class. Middle: the perturbation, the same scale for all. Right: their sum, every pixel in the range from 0 to 1, under the class that the model now gives."
 import matplotlib.pyplot as plt
 
 perturbation = attack.adv_inputs - inputs

@@ -86,7 +86,7 @@ for stage, lost in enumerate(training.reconstruction, 1):
 # %% [markdown]
 # No label was used so far. Now the classifier gets some, and we ask for the nearest image that is no longer a temple:
 
-# %% alt="Rows of three pictures: a crop of a temple, an image that looks the same, and the magnified difference" caption="Groups of three: a crop of a temple that is recognised, the nearest image that is not, and the absolute difference, magnified so that the largest change of a colour is at full brightness."
+# %% alt="Rows of three pictures: a crop of the photograph of a temple, the changed crop, and the magnified difference" caption="Groups of three: a crop of the temple's photograph that is recognised, the nearest image that is not, and the absolute difference, magnified so that the largest change of a colour is at full brightness."
 names = photographs.class_names
 is_temple = torch.tensor(["china" in name for name in names]).long()
 labels = is_temple[photographs.train_labels]

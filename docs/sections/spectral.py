@@ -155,10 +155,12 @@ plt.legend()
 plt.show()
 
 refined = conv_frame_bounds(square, grid=13, refine=True)
-print(
-    f"λ₋ of 24 → 24 on the 13×13 grid: {refined.lower:.1e}; "
-    f"searched over all frequencies: {refined.infimum:.0e}"
-)
+print("24 → 24 channels".ljust(29), "  λ₋       λ₋ / λ₊")
+for where, lower in (
+    ("on the 13×13 grid", refined.lower),
+    ("searched over all frequencies", refined.infimum),
+):
+    print(f"{where:<29} {lower:.1e}  {lower / refined.upper:.1e}")
 
 # %% [markdown]
 # (The search is a local one, from the grid's smallest points. It can only miss a smaller value, never invent one.)
@@ -294,8 +296,9 @@ for name, moved in changed.items():
 # ({{ layer_gains.N100-100-10.hidden1.mean }}), and its last layer does nearly all: a factor of
 # {{ layer_gains.N100-100-10.logits.times_below }}, where its own bound allows
 # {{ layer_gains.N100-100-10.logits.layer_bound }}. In Conv the convolution amplifies the attack
-# {{ layer_gains.Conv.conv.mean }} times, the hidden layer another {{ layer_gains.Conv.hidden.times_below }}, and the last layer
-# adds nothing. So instability can appear in the first convolutional layer, as the paper says. But noise grows there too,
+# {{ layer_gains.Conv.conv.mean }} times, pooling leaves {{ layer_gains.Conv.pool.times_below }} of that, and the hidden layer
+# amplifies it another {{ layer_gains.Conv.hidden.times_below }} times, which makes {{ layer_gains.Conv.hidden.mean }} from the
+# input to there; the last layer multiplies it by {{ layer_gains.Conv.logits.times_below }}. So instability can appear in the first convolutional layer, as the paper says. But noise grows there too,
 # {{ layer_gains.Conv.conv.noise_mean }} times; most of what sets the attack apart comes later
 # ({{ layer_gains.Conv.logits.mean }} against {{ layer_gains.Conv.logits.noise_mean }} at the logits).
 #

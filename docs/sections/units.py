@@ -4,10 +4,12 @@
 # > **The claim.** The images that excite a random direction in feature space have as much in common as the images that
 # > excite a single unit. So it is the space of activations, and not its coordinates, that carries meaning. (Paper, §3)
 #
-# **What comes out.** On digits the claim holds in most of what can be measured: by {{ units.count.negligible }} of
-# {{ units.num_tests }} statistics the images of units and those of random directions have equally much in common, and each
-# kind has more in common than images at random. But a unit tells somewhat more about some one class than a random direction
-# does ([U1](../claims.md#u1)), and [on photographs](alexnet.py#figures-3-and-4-units-and-random-directions) units come out
+# **What comes out.** On digits the claim holds in most of what can be measured. Of {{ units.num_of_images }} statistics that
+# compare the *images* of units and of random directions {{ units.verdicts.images }}, and each kind has more in common than
+# images at random. Of {{ units.num_of_directions }} statistics of the direction itself {{ units.verdicts.directions }}: one
+# class explains more of a unit's variance than of a random direction's (δ = {{ units.hidden.units-uniform.class_share }}), while
+# how well a direction tells its best class from the others is δ = {{ units.hidden.units-uniform.class_auc }}
+# ({{ units.hidden.units-uniform.class_auc.verdict }}; [U1](../claims.md#u1)). And [on photographs](alexnet.py#figures-3-and-4-units-and-random-directions) units come out
 # ahead ([U3](../claims.md#u3)).
 #
 # ## What is compared
@@ -67,7 +69,7 @@ units = torch.eye(n)[live_units(features, k=8)]
 directions = random_directions(len(units), n, generator=generator)
 print(f"{len(units)} of {n} units are active on at least 8 images")
 
-# %% tags=["hide-input"] alt="Six rows of digits that look alike within each row" caption="The eight test digits that excite three units, and three random directions, the most."
+# %% tags=["hide-input"] alt="Six rows of eight digits: three rows for units, three for random directions" caption="The eight test digits that excite three units, and three random directions, the most."
 rows = [
     top_activations(features, v, k=8) for v in (*units[:3], *directions[:3])
 ]
@@ -92,7 +94,8 @@ image_grid(
 #
 # Most rows look meaningful, as the paper reports; chance does not. In these few rows units even look purer
 # ({{ figures1_2.units.purity }} on average, directions {{ figures1_2.uniform.purity }}); over all units and several networks
-# the difference is gone, as we shall see. Four rows are too few to judge by. Could you tell them apart?
+# the difference is gone, as we shall see. So few rows are too few to judge by. Here are {{ figures1_2.quiz.num_rows }} more,
+# {{ figures1_2.quiz.num_units }} of them of units, shuffled. Which are the units?
 #
 # --8<-- "figures1_2/quiz.md"
 #
@@ -153,8 +156,7 @@ for other in ("random", "chance"):
 #
 # --8<-- "units/statistics.md"
 #
-# Verdicts over the {{ units.num_tests }} statistics: a negligible difference {{ units.count.negligible }}, undecided
-# {{ units.count.undecided }}, units {{ units.count.first }}, random directions {{ units.count.second }}. ("Negligible" takes an
+# Of the {{ units.num_tests }} statistics {{ units.verdicts }}. ("Negligible" takes an
 # interval of the mean over the networks wholly within the shaded range; a test that merely finds no difference would not do.)
 # Either kind is far from chance: for class purity, units against random images have
 # δ = {{ units.hidden.units-chance.purity }}, and random directions {{ units.hidden.uniform-chance.purity }}.

@@ -34,7 +34,7 @@ LABELS = {
     "hidden 1": "pool of hidden layer 1",
     "hidden 2": "pool of hidden layer 2",
     "all": "pools of all layers",
-    "noise": "noise instead",
+    "noise": "Gaussian noise instead",
     "shift": "shifts by a pixel instead",
 }
 """A way of training → what tables and figures call it."""

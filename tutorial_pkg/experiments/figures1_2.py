@@ -130,6 +130,8 @@ def _show_quiz(record: Record, output: Renderer) -> None:
     )
     answer = ", ".join(letter for letter, unit in zip(letters, is_unit, strict=False) if unit)
     output.value("quiz.answer", answer)
+    output.value("quiz.num_rows", str(len(is_unit)))
+    output.value("quiz.num_units", str(sum(is_unit)))
 
 
 def _rows(images: np.ndarray) -> list[list[np.ndarray]]:

@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from tutorial_pkg.experiments.unit_effects import VERDICTS, effect_text, shade_negligible, verdict_word
+from tutorial_pkg.experiments.unit_effects import effect_text, shade_negligible, tally, verdict_word
 from tutorial_pkg.figures import SERIES, Renderer, image_grid, number, spaced
 from tutorial_pkg.records import Record
 from tutorial_pkg.units import NEGLIGIBLE
@@ -139,9 +139,10 @@ def _offer_values(by_layer: Mapping[str, Record], output: Renderer) -> None:
     output.value("k", str(record.config["k"]))
     output.value("num_images", f"{record.values['num_images']:,}")
     output.value("num_tests", str(len(NAMES)))
-    verdicts = [word(record, "units-uniform", name) for name in NAMES]
-    for key, text in VERDICTS.items():
-        output.value(f"count.{key}", str(verdicts.count(text)))
+    output.value("verdicts", tally({label: word(record, "units-uniform", name) for name, label in NAMES.items()}))
+    for kind in ("units", "uniform"):
+        shares = [max(map(row.count, row)) / len(row) for row in record.values["classes"][kind]]
+        output.value(f"shown.{kind}.purity", number(float(np.mean(shares))))
     for layer, found in by_layer.items():
         output.value(f"{layer}.num_live", f"{found.values['num_live']:,}")
         output.value(f"{layer}.dim", f"{found.values['dim']:,}")

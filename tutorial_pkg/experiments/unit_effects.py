@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tutorial_pkg.figures import SERIES, with_interval
@@ -32,6 +33,38 @@ def effect_text(delta: float, low: float, high: float, *, split: bool = False) -
     """
     text = with_interval(delta, low, high)
     return text.replace(" [", "<br>[") if split else text
+
+
+def tally(words: Mapping[str, str]) -> str:
+    """Say in how many statistics units and random directions differ, and name those that favour either.
+
+    Args:
+        words: name of a statistic → its `verdict_word`.
+
+    Example:
+        >>> tally({"purity": "negligible", "entropy": "negligible", "class share": "units"})
+        '2 differ negligibly and 1 favours units (class share)'
+        >>> tally({"purity": "negligible", "entropy": "negligible"})
+        'all differ negligibly'
+    """
+    groups = {kind: [name for name, word in words.items() if word == kind] for kind in VERDICTS.values()}
+
+    def part(kind: str, one: str, several: str) -> str:
+        number = "all" if len(groups[kind]) == len(words) > 1 else str(len(groups[kind]))
+        names = f" ({', '.join(groups[kind])})" * (kind in ("units", "random"))
+        return f"{number} {one if number == '1' else several}{names}"
+
+    parts = [
+        part(kind, *verbs)
+        for kind, verbs in (
+            ("negligible", ("differs negligibly", "differ negligibly")),
+            ("undecided", ("is undecided", "are undecided")),
+            ("units", ("favours units", "favour units")),
+            ("random", ("favours random directions", "favour random directions")),
+        )
+        if groups[kind]
+    ]
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
 
 
 def shade_negligible(axis: Any) -> None:

@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from tutorial_pkg.experiments.unit_effects import VERDICTS, effect_text, shade_negligible, verdict_word
+from tutorial_pkg.experiments.unit_effects import effect_text, shade_negligible, tally, verdict_word
 from tutorial_pkg.figures import SERIES, STYLE, Renderer, number, spaced
 from tutorial_pkg.records import Record
 from tutorial_pkg.units import NEGLIGIBLE, OF_DIRECTIONS, STATISTICS, pooled
@@ -195,9 +195,14 @@ def _offer_values(summary: _Summary, output: Renderer) -> None:
     output.value("num_units", ", ".join(str(h["by_k"][summary.k]["num_units"]) for h in hidden))
     output.value("num_test", f"{record.values['num_test']:,}")
     output.value("effective_dimension", f"{np.mean([h['effective_dimension'] for h in hidden]):.1f}")
-    verdicts = [summary.verdict("hidden", "units-uniform", name) for name in STATISTICS]
-    for key, word in VERDICTS.items():
-        output.value(f"count.{key}", str(verdicts.count(word)))
+    verdicts = {name: summary.verdict("hidden", "units-uniform", name) for name in STATISTICS}
+    of_images = {NAMES[name]: word for name, word in verdicts.items() if name not in OF_DIRECTIONS}
+    of_directions = {NAMES[name]: verdicts[name] for name in OF_DIRECTIONS}
+    output.value("num_of_images", str(len(of_images)))
+    output.value("num_of_directions", str(len(of_directions)))
+    output.value("verdicts.images", tally(of_images))
+    output.value("verdicts.directions", tally(of_directions))
+    output.value("verdicts", tally(of_images | of_directions))
     for kind, share in hidden[0]["by_k"][summary.k]["distinct"].items():
         output.value(f"distinct.{kind}", f"{100 * share:.0f} %")
     for layer in LAYERS:
