@@ -54,12 +54,6 @@ def test_every_claim_has_a_short_name_for_the_contents():
     assert 'data-toc-label="U1. random directions" }' in ledger(CLAIMS, {})
 
 
-def test_every_claim_has_a_short_name_for_the_contents():
-    assert set(IN_SHORT) == set(BY_ID)
-    assert max(map(len, IN_SHORT.values())) <= 24  # one line beside the page
-    assert 'data-toc-label="U1. random directions" }' in ledger(CLAIMS, {})
-
-
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_claims_are_complete(claim, repository):
     assert claim.statement.endswith(".")
