@@ -15,6 +15,9 @@ from tutorial_pkg.records import Record
 Records = Mapping[str, Sequence[Record]]
 """Experiment → its records, of the largest complete profile."""
 
+CONFIDENCE = 0.95
+"""Of an interval, or of all tests of a claim together."""
+
 Status = Literal["holds", "holds in part", "does not hold", "not run", "open"]
 
 

@@ -1,19 +1,23 @@
-"""The claims of section 4: adversarial examples exist, near every image, for every model."""
+"""The claims that adversarial examples exist near every image, for every model, and that noise does not find them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from scipy.stats import binomtest
 
 from tutorial_pkg import paper
-from tutorial_pkg.claims.base import Claim, Records, Verdict, graded
+from tutorial_pkg.claims.base import CONFIDENCE, Claim, Records, Verdict, graded
 from tutorial_pkg.experiments.table1 import missed_examples, penalty_excess
+from tutorial_pkg.experiments.transfer_cells import rates
 from tutorial_pkg.figures import percent
 from tutorial_pkg.records import Record
 
 SMALL = 0.1
 """A distortion that we read "small" and "very close" as: the stddev of the noise that the paper compares with."""
+VIRTUALLY_EVERY = 0.95
+"""What we read "near virtually every test case" as."""
 
 
 def values_by_name(records: Sequence[Record]) -> dict[str, list[Mapping]]:
@@ -43,7 +47,7 @@ def _every_model_can_be_fooled(records: Records) -> Verdict:
 
 def _close_for_each_sample(records: Records) -> Verdict:
     rms = np.concatenate([record.arrays["nearest_rms"] for record in records["table1"]])
-    fraction = close_share(records)
+    fraction = _close_share(records)
     success = min(record.values["success_nearest"] for record in records["table1"])
     return Verdict(
         graded(success == 1 and fraction == 1, success > 0.99 and fraction > 0.5),
@@ -54,7 +58,7 @@ def _close_for_each_sample(records: Records) -> Verdict:
     )
 
 
-def close_share(records: Records) -> float:
+def _close_share(records: Records) -> float:
     """Return the share of images, over all models, with an example at a small distortion."""
     rms = np.concatenate([record.arrays["nearest_rms"] for record in records["table1"]])
     return float((rms < SMALL).mean())
@@ -134,6 +138,30 @@ def _smooth_classifiers_are_immune(records: Records) -> Verdict:
     )
 
 
+def _pockets(records: Records) -> Verdict:
+    limits: dict[str, float] = {}
+    for model in records["table2"][0].values["num_correct"]:
+        for rate in rates(records["table2"], f"{model} noise", model, "correct"):
+            found = binomtest(rate.count, rate.total, alternative="less").proportion_ci(CONFIDENCE, method="exact")
+            limits[model] = max(limits.get(model, 0.0), float(found.high))
+    worst, best = max(limits, key=limits.__getitem__), min(limits, key=limits.__getitem__)
+    return Verdict(
+        graded(limits[worst] < 0.02, limits[worst] < 0.1),
+        f"noise of the same norm as the adversarial change, one draw an image, fools a model on at most "
+        f"{100 * limits[worst]:.2f} % of the images ({worst}; the fewest, {100 * limits[best]:.3f} %, are {best}'s; 95 "
+        "% upper limits of the worst seed), where the change itself always does",
+    )
+
+
+def _improbable_and_dense(records: Records) -> Verdict:
+    noise, near = _pockets(records), _close_share(records)
+    return Verdict(
+        graded(near >= VIRTUALLY_EVERY and noise.status == "holds", near > 0.5 and noise.status != "does not hold"),
+        f"{100 * near:.1f} % of the training images attacked have one within a distortion of {SMALL:g}; "
+        f"{noise.numbers}",
+    )
+
+
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         "B1",
@@ -156,6 +184,16 @@ CLAIMS: tuple[Claim, ...] = (
         ("table1",),
         "sections/minimum_distortion.py",
         _close_for_each_sample,
+    ),
+    Claim(
+        "B3",
+        "4",
+        "Adversarial examples lie in low-probability pockets, hard to find by sampling around the input.",
+        "holds when noise of the same norm fools every model on fewer than 2 % of the images it had right (95 % upper "
+        "limit); in part below 10 %",
+        ("table2",),
+        "sections/transfer.py",
+        _pockets,
     ),
     Claim(
         "B4",
@@ -208,5 +246,17 @@ CLAIMS: tuple[Claim, ...] = (
         ("figure7",),
         "sections/minimum_distortion.py",
         _noise_is_survived,
+    ),
+    Claim(
+        "D1",
+        "5",
+        "Adversarial negatives are extremely improbable and yet dense: near virtually every test case.",
+        f"holds when at least {100 * VIRTUALLY_EVERY:.0f} % of the images, of training images here, have one within a "
+        f"distortion of {SMALL:g} and noise of the same norm does not find it (B3); in part when most images have. The "
+        "noise says how rare examples are around an image, and not how rare they are among natural images, which is "
+        "what the paper speaks of",
+        ("table1", "table2"),
+        "sections/transfer.py",
+        _improbable_and_dense,
     ),
 )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from tutorial_pkg import paper
 from tutorial_pkg.claims.base import Claim, Records, Verdict, count_seeds, graded, num_weights
-from tutorial_pkg.claims.units import COUNTED, compared, described
-from tutorial_pkg.units import NEGLIGIBLE
+from tutorial_pkg.claims.units import ALIKE, alike, compared, described
+from tutorial_pkg.units import OF_DIRECTIONS
 
 PAGE = "sections/alexnet.py"
 LAYER = "fc2"
 """The last hidden layer."""
-OF_DIRECTIONS = ("class_auc", "class_share")
 
 
 def _network(records: Records) -> str:
@@ -25,13 +24,11 @@ def _units(records: Records) -> Verdict:
     (record,) = [r for r in records["figures3_4"] if r.config["layer"] == LAYER]
     found = record.values["comparisons"]["units-uniform"]
     words = {name: compared(**effect, num_tests=len(found)) for name, effect in found.items()}
+    directions = {name: word for name, word in words.items() if name in OF_DIRECTIONS}
     sets = {name: word for name, word in words.items() if name not in OF_DIRECTIONS}
     largest = max(abs(found[name]["delta"]) for name in sets)
     return Verdict(
-        graded(
-            all(word == "negligible" for word in words.values()),
-            sum(word == "negligible" for word in sets.values()) >= len(sets) / 2 and "first" not in sets.values(),
-        ),
+        alike(sets, directions),
         f"{_network(records)}: of {len(words)} statistics over {record.values['num_images']:,} validation images, "
         f"{described(words)}; largest |δ| of the top images' statistics {largest:.2f}; class purity "
         f"{record.values['means']['units']['purity']:.2f} along units, "
@@ -64,8 +61,7 @@ CLAIMS: tuple[Claim, ...] = (
         "U3",
         "3",
         "Units and random directions are alike on AlexNet, too.",
-        f"the condition of U1, on photographs: holds when every statistic's interval of Cliff's δ is within "
-        f"±{NEGLIGIBLE}; in part when half of those of the top images are and none favours units. {COUNTED}",
+        f"the condition of U1, on photographs: holds when every statistic's interval of Cliff's δ is {ALIKE}",
         ("figures3_4", "alexnet"),
         PAGE,
         _units,

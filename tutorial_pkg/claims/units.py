@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from scipy.stats import norm
 
-from tutorial_pkg.claims.base import Claim, Records, Verdict, graded
+from tutorial_pkg.claims.base import Claim, Records, Status, Verdict, graded
 from tutorial_pkg.records import Record
 from tutorial_pkg.units import NEGLIGIBLE, OF_DIRECTIONS, STATISTICS, pooled, verdict
 
@@ -28,6 +28,9 @@ COUNTED = (
     f"A difference counts where |δ| is at least {NEGLIGIBLE} and its p-value below {LEVEL} divided by the number of "
     "statistics"
 )
+
+ALIKE = f"within ±{NEGLIGIBLE}; in part when half of those of the top images are and none favours units. {COUNTED}"
+"""The condition of `alike`, in words."""
 
 
 def compared(*, delta: float, low: float, high: float, p_value: float, num_tests: int) -> str:
@@ -70,16 +73,27 @@ def _verdicts(records: Sequence[Record], layer: str, pair: str, statistics: Sequ
     return words
 
 
+def alike(sets: Mapping[str, str], directions: Mapping[str, str]) -> Status:
+    """Decide whether units are like random directions; the words are those of `compared`.
+
+    Args:
+        sets: statistic of the top images → what it shows.
+        directions: the same for the statistics of the directions over all images.
+    """
+    words = list(sets.values())
+    return graded(
+        all(word == "negligible" for word in (*words, *directions.values())),
+        words.count("negligible") >= len(words) / 2 and "first" not in words,
+    )
+
+
 def _indistinguishable(records: Records) -> Verdict:
     found = records["units"]
     sets = _verdicts(found, LAYER, "units-uniform", OF_SETS)
     directions = _verdicts(found, LAYER, "units-uniform", OF_DIRECTIONS)
     largest = max(abs(_effect(found, LAYER, "units-uniform", name)[0]) for name in OF_SETS)
     return Verdict(
-        graded(
-            all(word == "negligible" for word in (sets | directions).values()),
-            sum(word == "negligible" for word in sets.values()) >= len(sets) / 2 and "first" not in sets.values(),
-        ),
+        alike(sets, directions),
         f"of {len(sets)} statistics of the top images: {described(sets)} (largest |δ| {largest:.2f}); of "
         f"{len(directions)} statistics of the directions over all images: {described(directions)}. Before training: "
         f"{described(_verdicts(found, UNTRAINED, 'units-uniform', OF_SETS))} of the top images' statistics",
@@ -123,8 +137,7 @@ CLAIMS: tuple[Claim, ...] = (
         "U1",
         "3",
         "Random directions of the last hidden layer are semantically indistinguishable from its units.",
-        f"holds when every statistic's interval of Cliff's δ between units and uniform random directions is within "
-        f"±{NEGLIGIBLE}; in part when half of those of the top images are and none favours units. {COUNTED}",
+        f"holds when every statistic's interval of Cliff's δ between units and uniform random directions is {ALIKE}",
         ("units",),
         PAGE,
         _indistinguishable,
