@@ -33,15 +33,14 @@ NAMES = {
     "class_share": "class share",
 }
 ORDER = {"units": ", best first, none chosen by hand", "uniform": ", best first", "chance": ""}
-SHOWN = "fc2"
-"""The last hidden layer."""
+LAST_HIDDEN = "fc2"
 
 
 def render(records: Sequence[Record], output: Renderer) -> None:
     """Draw the image grids and the effects; write the tables and the numbers for the prose."""
     by_layer = {record.config["layer"]: record for record in records}
     _offer_values(by_layer, output)
-    _show_last_hidden_layer(by_layer[SHOWN], output)
+    _show_last_hidden_layer(by_layer[LAST_HIDDEN], output)
     _show_other_layers(by_layer, output)
     output.figure(
         "effects",
@@ -51,7 +50,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         "negligible by convention.",
         alt="Effect sizes with intervals, for each statistic and layer",
     )
-    _statistics_table(by_layer[SHOWN], output)
+    _statistics_table(by_layer[LAST_HIDDEN], output)
     _layers_table(by_layer, output)
 
 
@@ -73,7 +72,7 @@ def _show_last_hidden_layer(main: Record, output: Renderer) -> None:
 
 def _show_other_layers(by_layer: Mapping[str, Record], output: Renderer) -> None:
     for layer, record in by_layer.items():
-        if record.arrays and layer != SHOWN:
+        if record.arrays and layer != LAST_HIDDEN:
             for kind, title in (("units", "Units"), ("uniform", "Random directions")):
                 output.figure(
                     f"{layer}-{kind}",
@@ -117,8 +116,8 @@ def _layers_table(by_layer: Mapping[str, Record], output: Renderer) -> None:
             ]
             for layer, record in by_layer.items()
         ],
-        caption=f"**Over layers, k = {by_layer[SHOWN].config['k']}.** δ of units against random directions. A unit at "
-        "each position of a map is a unit of its own; for the pixels it is one colour of a pixel.",
+        caption=f"**Over layers, k = {by_layer[LAST_HIDDEN].config['k']}.** δ of units against random directions. A "
+        "unit at each position of a map is a unit of its own; for the pixels it is one colour of a pixel.",
     )
 
 
@@ -135,7 +134,7 @@ def word(record: Record, pair: str, name: str) -> str:
 
 
 def _offer_values(by_layer: Mapping[str, Record], output: Renderer) -> None:
-    record = by_layer[SHOWN]
+    record = by_layer[LAST_HIDDEN]
     output.value("k", str(record.config["k"]))
     output.value("num_images", f"{record.values['num_images']:,}")
     output.value("num_tests", str(len(NAMES)))

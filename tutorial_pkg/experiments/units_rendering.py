@@ -48,7 +48,8 @@ NAMES = {
 MAIN = ("purity", "pixel_distance", "style_spread", "class_share")
 SMALL_IS_ALIKE = ("pixel_distance", "style_spread")
 """Statistics of `MAIN` that are smaller the more a set has in common."""
-OF_SETS = ("purity", "pixel_distance", "style_spread", "holes_agreement")
+OVER_SIZES = ("purity", "pixel_distance", "style_spread", "holes_agreement")
+"""Statistics that are shown over the size of the set."""
 
 
 @dataclass(frozen=True)
@@ -155,8 +156,8 @@ def _comparison_tables(summary: _Summary, output: Renderer, interval: str) -> No
     )
     output.table(
         "sizes",
-        header("k", OF_SETS),
-        [row(str(k), "hidden", str(k), OF_SETS) for k in summary.records[0].config["ks"]],
+        header("k", OVER_SIZES),
+        [row(str(k), "hidden", str(k), OVER_SIZES) for k in summary.records[0].config["ks"]],
         caption=f"**Over the size of the set, hidden layer.** δ of units against random directions, {interval}.",
     )
 
