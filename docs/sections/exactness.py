@@ -129,6 +129,7 @@ axis.set_ylim(-1.1, 0.9)
 axis.grid(False)
 axis.set_xticks([])
 axis.set_yticks([])
+axis.spines[:].set_visible(False)  # a frame would look like a boundary
 plt.show()
 
 # %% [markdown]
