@@ -84,10 +84,29 @@ def test_a_norm_is_at_most_its_printed_formula_times_two_over_the_stride(stride)
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.0, "0"), (3e-14, "0"), (5e-5, "5.0·10<sup>−5</sup>"), (0.0123, "0.0123"), (20.0, "20")]
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (3e-14, "0"),
+        (5e-5, "5.00·10<sup>−5</sup>"),
+        (0.48, "0.480"),
+        (1.6, "1.60"),
+        (20.0, "20.0"),
+        (123.4, "123"),
+    ],
 )
-def test_numbers_have_as_many_digits_as_mean_something(value, text):
+def test_our_bounds_have_three_digits(value, text):
     assert table5.three_digits(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.1, "0.1"), (20.0, "20"), (3.12, "3.12"), (5e-5, "5·10<sup>−5</sup>")])
+def test_the_papers_bounds_have_the_digits_that_it_prints(value, text):
+    assert table5.as_printed(value) == text
+
+
+@pytest.mark.parametrize(("upper", "text"), [(5.02, "5.0"), (9.96, "10"), (10.4, "10"), (7234.0, "7,200")])
+def test_ratios_of_bounds_have_two_digits(upper, text):
+    assert table5.ratio(1.0, upper) == text
 
 
 class OneLinearModel(Context):

@@ -75,9 +75,9 @@ def render(records: Sequence[Record], output: Renderer) -> None:
             [
                 layer.name,
                 shape_and_grid(layer.weight_shape, grid),
-                three_digits(paper_lower),
+                as_printed(paper_lower),
                 row["lower"],
-                three_digits(paper_upper),
+                as_printed(paper_upper),
                 row["upper"],
                 ratio(paper_lower, paper_upper),
                 ratio(means["lower"], means["upper"]),
@@ -86,11 +86,11 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         shown = {key: row[key] if grid else "–" for key in ("infimum", "certificate")}
         cells_ = [row["lower"], shown["infimum"], row["strict_lower"], row["upper"], shown["certificate"]]
         continuous.append([layer.name, *cells_])
-        output.value(f"{layer.name}.paper_lower", three_digits(paper_lower))
-        output.value(f"{layer.name}.paper_upper", three_digits(paper_upper))
+        output.value(f"{layer.name}.paper_lower", as_printed(paper_lower))
+        output.value(f"{layer.name}.paper_upper", as_printed(paper_upper))
         if layer.stride > 1:
             # The frequencies that the stride mixes lie in four of the printed sets, and the factor 1/Δ is missing.
-            output.value(f"{layer.name}.paper_upper_at_most", three_digits(2 * paper_upper / layer.stride))
+            output.value(f"{layer.name}.paper_upper_at_most", as_printed(2 * paper_upper / layer.stride))
     output.value("num_seeds", str(len(records)))
     output.value("seconds", f"{np.mean([record.provenance['seconds'] for record in records]):.0f}")
     _write_tables(rows, continuous, output)
@@ -134,7 +134,8 @@ def ratio(lower: float, upper: float) -> str:
     """Return upper / lower with two significant digits, as many as the paper's bounds have."""
     if lower < ROUNDING:
         return "–"
-    return f"{float(f'{upper / lower:.2g}'):,g}"
+    rounded = float(f"{upper / lower:.2g}")
+    return f"{rounded:,.0f}" if rounded >= 10 else f"{rounded:.1f}"
 
 
 def three_digits(value: float) -> str:
@@ -143,12 +144,17 @@ def three_digits(value: float) -> str:
         return "–"
     if value < ROUNDING:
         return "0"
-    return f"{value:.3g}" if value >= 1e-3 else power(value)
+    return f"{value:#.3g}".rstrip(".") if value >= 1e-3 else power(value, digits=3)
 
 
-def power(value: float) -> str:
-    """Return two significant digits and a power of ten."""
-    mantissa, exponent = f"{value:.1e}".split("e")
+def as_printed(value: float) -> str:
+    """Return a number of the paper, with as many digits as it has there."""
+    return f"{value:g}" if value >= 1e-3 else power(value, digits=1)
+
+
+def power(value: float, *, digits: int = 2) -> str:
+    """Return so many significant digits and a power of ten."""
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     return f"{mantissa}·10<sup>{int(exponent)}</sup>".replace("-", "−")
 
 

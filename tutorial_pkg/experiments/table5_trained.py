@@ -12,7 +12,7 @@ import torch
 from tutorial_pkg import paper
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.experiments.natural_images import DATASETS, RECIPES, trained_alexnet
-from tutorial_pkg.experiments.table5 import power, ratio, shape_and_grid, three_digits
+from tutorial_pkg.experiments.table5 import as_printed, power, ratio, shape_and_grid, three_digits
 from tutorial_pkg.figures import Renderer
 from tutorial_pkg.models import LayeredModel, alexnet_config, load_pretrained_alexnet
 from tutorial_pkg.records import Record
@@ -89,14 +89,17 @@ def render(records: Sequence[Record], output: Renderer) -> None:
     rows, continuous = [], []
     for name in LAYERS.values():
         before, after = by_weights["before"][name], by_weights["after"][name]
-        bounds = [paper.TABLE5[name], *((found[name]["lower"], found[name]["upper"]) for found in by_weights.values())]
+        printed = paper.TABLE5[name]
+        ours = [(found[name]["lower"], found[name]["upper"]) for found in by_weights.values()]
         rows.append(
             [
                 name,
                 shape_and_grid(after["weight_shape"], after["grid"]),
-                *(three_digits(lower) for lower, _ in bounds),
-                *(three_digits(upper) for _, upper in bounds),
-                *(ratio(lower, upper) for lower, upper in bounds),
+                as_printed(printed[0]),
+                *(three_digits(lower) for lower, _ in ours),
+                as_printed(printed[1]),
+                *(three_digits(upper) for _, upper in ours),
+                *(ratio(lower, upper) for lower, upper in (printed, *ours)),
             ]
         )
         certificate = three_digits(after["certificate"]) if after["grid"] else "–"
