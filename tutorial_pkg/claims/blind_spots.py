@@ -9,13 +9,11 @@ from scipy.stats import binomtest
 
 from tutorial_pkg import paper
 from tutorial_pkg.claims.base import CONFIDENCE, Claim, Records, Verdict, graded
-from tutorial_pkg.experiments.table1 import missed_examples, penalty_excess
+from tutorial_pkg.experiments.table1 import SMALL, close_share, missed_examples, penalty_excess
 from tutorial_pkg.experiments.transfer_cells import rates
 from tutorial_pkg.figures import percent
 from tutorial_pkg.records import Record
 
-SMALL = 0.1
-"""A distortion that we read "small" and "very close" as: the stddev of the noise that the paper compares with."""
 VIRTUALLY_EVERY = 0.95
 """What we read "near virtually every test case" as."""
 
@@ -47,7 +45,7 @@ def _every_model_can_be_fooled(records: Records) -> Verdict:
 
 def _close_for_each_sample(records: Records) -> Verdict:
     rms = np.concatenate([record.arrays["nearest_rms"] for record in records["table1"]])
-    fraction = _close_share(records)
+    fraction = close_share(records["table1"])
     success = min(record.values["success_nearest"] for record in records["table1"])
     return Verdict(
         graded(success == 1 and fraction == 1, success > 0.99 and fraction > 0.5),
@@ -56,12 +54,6 @@ def _close_for_each_sample(records: Records) -> Verdict:
         f"{np.quantile(rms, 0.99):.3f}, largest {rms.max():.3f}; the paper's own softmax3 has "
         f"{paper.TABLE1['softmax3'][2]:g} on average, to classes that it does not name",
     )
-
-
-def _close_share(records: Records) -> float:
-    """Return the share of images, over all models, with an example at a small distortion."""
-    rms = np.concatenate([record.arrays["nearest_rms"] for record in records["table1"]])
-    return float((rms < SMALL).mean())
 
 
 def _penalty_close_to_minimum(records: Records) -> Verdict:
@@ -154,7 +146,7 @@ def _pockets(records: Records) -> Verdict:
 
 
 def _improbable_and_dense(records: Records) -> Verdict:
-    noise, near = _pockets(records), _close_share(records)
+    noise, near = _pockets(records), close_share(records["table1"])
     return Verdict(
         graded(near >= VIRTUALLY_EVERY and noise.status == "holds", near > 0.5 and noise.status != "does not hold"),
         f"{100 * near:.1f} % of the training images attacked have one within a distortion of {SMALL:g}; "
@@ -192,7 +184,7 @@ CLAIMS: tuple[Claim, ...] = (
         "holds when noise of the same norm fools every model on fewer than 2 % of the images it had right (95 % upper "
         "limit); in part below 10 %",
         ("table2",),
-        "sections/transfer.py",
+        "sections/pockets.py",
         _pockets,
     ),
     Claim(
@@ -203,7 +195,7 @@ CLAIMS: tuple[Claim, ...] = (
         "part when one of the machines resists. The paper says that smoothness underlies many kernel methods; that "
         "such a machine is what it means is our reading, as a classifier that is smooth by definition cannot be tested",
         ("kernel_machine",),
-        "sections/minimum_distortion.py",
+        "sections/pockets.py",
         _smooth_classifiers_are_immune,
     ),
     Claim(
@@ -256,7 +248,7 @@ CLAIMS: tuple[Claim, ...] = (
         "noise says how rare examples are around an image, and not how rare they are among natural images, which is "
         "what the paper speaks of",
         ("table1", "table2"),
-        "sections/transfer.py",
+        "sections/pockets.py",
         _improbable_and_dense,
     ),
 )
