@@ -33,8 +33,8 @@ MARKUP = re.compile(r"(<(code|pre|math|svg|script|style)\b.*?</\2>|<[^>]*>)", re
 NAME = re.compile(r"\b[A-Z]+\d+(?:-\d+)+(?:\(\S+?\))?")  # a model's: N100-100-10, FC10(1e-4)
 WIDE = 410  # points
 NUMBER = r"[+−-]?\d(?:[\d.,]*\d)?"
-TIES = [  # what a line must not be broken in: a percentage, an interval, a short equation
-    (re.compile(r"(?<=\d)\s(?=%)"), "\u00a0"),
+TIES = [  # what a line must not be broken in: a number and its unit, an interval, a short equation
+    (re.compile(r"(?<=\d)\s(?=(?:%|s|min|h|MB|GB|GiB)(?![\w-]))"), "\u00a0"),
     (re.compile(rf"(\[{NUMBER}(?:\s%)?,)\s(?={NUMBER}(?:\s%)?\])"), "\\1\u00a0"),
     (re.compile(r"((?:^|(?<=[\s(\[]))[^\s&;(\[]{0,4})\s(=|≈|≤|≥|&lt;|&gt;)\s(?=[+−-]?\d)"), "\\1\u00a0\\2\u00a0"),
 ]
@@ -164,7 +164,7 @@ def _text(text: str) -> str:
 
 
 def keep_together(html: str) -> str:
-    """Return HTML in which no line ends inside a percentage, an interval, a short equation or a model's name.
+    """Return HTML in which no line ends inside a number with its unit, an interval, a short equation or a model's name.
 
     Code and mathematics are left as they are.
 

@@ -140,6 +140,8 @@ def test_two_figures_share_no_id() -> None:
     [
         ("<td>1.92 %</td>", "<td>1.92~%</td>"),
         ("95\n%", "95~%"),
+        ("<td>15 min</td>", "<td>15~min</td>"),
+        ("2.6 h; 5 s, 237 MB", "2.6~h; 5~s, 237~MB"),
         ("(δ = +0.25)", "(δ~=~+0.25)"),
         ("γ = 0.01,", "γ~=~0.01,"),
         ("|δ| &lt; 0.147", "|δ|~&lt;~0.147"),
@@ -160,7 +162,7 @@ def test_no_line_ends_inside_a_number(html: str, kept: str) -> None:
         '<pre class="output"><code>δ = 0.2\nN100-100-10</code></pre>',
         "<math><mn>2</mn> % <mi>x</mi> = 2</math>",
         '<img alt="N100-100-10, 1.92 %, δ = 2">',
-        "distortion = 3, 2 of 10, [a, b]",
+        "distortion = 3, 2 of 10, [a, b], 2 seeds, 3 hidden",
     ],
 )
 def test_everything_else_is_left_as_it_is(html: str) -> None:
