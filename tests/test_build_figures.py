@@ -199,7 +199,7 @@ def test_one_stale_cell_makes_a_figure_stale(build, monkeypatch):
     write_confirmations(build.root / "results", [Confirmation("toy", "1" * 64, "0" * 64, "quick", 4, 0.0)])
     build("--render-only")
     shown = (build.root / "out" / "toy" / "toy.md").read_text()
-    assert "<b>stale</b>" in shown
+    assert "[stale][what-is-kept-of-a-run]" in shown
     assert "confirmed" not in shown
     build()
     assert JOURNAL.ran == ["0/0", "0/2", "0/1", "0/3", "0/0", "0/2"]  # those of code f… again, those of 1… not

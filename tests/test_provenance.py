@@ -10,7 +10,7 @@ def test_provenance_says_where_numbers_come_from():
     line, details = provenance([make_record(), make_record(config={"seed": 1})], stale=True)
     assert line == (
         "profile <b>quick</b> · bundled 8×8 digits, not MNIST · 3 s · CPU · seeds 0, 1 · "
-        "<b>stale</b>: the code has changed since"
+        "[stale][what-is-kept-of-a-run]: the code has changed since"
     )
     for part in ("digits (checksum cccccccc)", "CPU", "seeds 0, 1", "code ffffffff", "torch 2", "do not apply"):
         assert part in details

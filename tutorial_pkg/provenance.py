@@ -40,9 +40,9 @@ def provenance(
     devices = sorted({record.provenance["device"] for record in records})
     seeds = sorted({record.config["seed"] for record in records if "seed" in record.config})
     versions = {f"{name} {v}": None for r in records for name, v in r.provenance["versions"].items()}
-    # A heading's name, not a path: MkDocs finds its page from wherever the fragment is included.
+    # Headings' names, not a path: MkDocs finds its page from wherever the fragment is included.
     confirmed = "[confirmed][confirmed-records]" if confirmed_in else "fresh"
-    state = "<b>stale</b>: the code has changed since" if stale else confirmed
+    state = "[stale][what-is-kept-of-a-run]: the code has changed since" if stale else confirmed
     shown = ["no data", "no data"]
     if uses_data:
         shown = [_data_name(first), f"{first.data['name']} (checksum {first.data['checksum'][:8]})"]
