@@ -42,7 +42,7 @@ def test_u3(changed, status):
 def test_u3_names_what_tells_units_apart():
     changed = {"feature_distance": UNITS_WIN, "class_auc": {"delta": 0.1, "low": 0.01, "high": 0.2, "p_value": 0.048}}
     verdict = judge(BY_ID["U3"], {"figures3_4": [units_record(**changed)], "alexnet": [ALEXNET]})
-    assert "more in common along units in 1 (feature distance)" in verdict.numbers
+    assert "more in common along units in 1 (distance in features)" in verdict.numbers
     assert "undecided in 1" in verdict.numbers
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from scipy.stats import norm
 
 from tutorial_pkg.claims.base import Claim, Records, Status, Verdict, graded
+from tutorial_pkg.experiments import figures3_4_rendering, units_rendering
 from tutorial_pkg.records import Record
 from tutorial_pkg.units import NEGLIGIBLE, OF_DIRECTIONS, STATISTICS, pooled, verdict
 
@@ -16,6 +17,11 @@ LAYER = "hidden"
 UNTRAINED = "untrained"
 """The same layer with random weights."""
 OF_SETS = tuple(name for name in STATISTICS if name not in OF_DIRECTIONS)
+NAMES = {
+    statistic: name.partition(",")[0]  # without its unit
+    for statistic, name in (units_rendering.NAMES | figures3_4_rendering.NAMES).items()
+}
+"""What the pages call a statistic."""
 LEVEL = 0.05
 """Of all tests of a claim together."""
 COMPARED = {
@@ -42,10 +48,15 @@ def compared(*, delta: float, low: float, high: float, p_value: float, num_tests
 
 
 def described(words: Mapping[str, str]) -> str:
-    """List how many statistics got each word, and name those that tell units and random directions apart."""
+    """List how many statistics got each word, and name those that tell units and random directions apart.
+
+    Example:
+        >>> described({"entropy": "negligible", "purity": "negligible", "class_auc": "first"})
+        'no difference that matters in 2, more in common along units in 1 (detects a class)'
+    """
     groups: dict[str, list[str]] = {}
     for name, word in words.items():
-        groups.setdefault(word, []).append(name.replace("_", " "))
+        groups.setdefault(word, []).append(NAMES[name])
     ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
     return ", ".join(
         f"{COMPARED[word]} in {len(names)}" + f" ({', '.join(names)})" * (word in ("first", "second"))
