@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tutorial_pkg.performance import attack_table, pareto_figure, scaling_figure, write_performance
+from tutorial_pkg.performance import COLORS, NEAREST, attack_table, pareto_figure, scaling_figure, write_performance
 
 REPOSITORY = Path(__file__).parents[1]
 ROW = {
@@ -56,6 +56,7 @@ def test_every_benchmark_becomes_a_table_and_two_figures(results, tmp_path):
     assert "a processor, 1 thread" in table
     assert "foolbox" not in table
     assert "**The attacks, targeted.**" in table
+    assert "less than 0.001 % above it is drawn at 0.001 %" in table
     ids = re.findall(r'id="(provenance-[^"]+)"', "".join(p.read_text() for p in (tmp_path / "out").rglob("*.md")))
     assert len(ids) == len(set(ids)) == 4
 
@@ -63,6 +64,26 @@ def test_every_benchmark_becomes_a_table_and_two_figures(results, tmp_path):
 def test_failures_are_named_in_the_figure():
     labels = pareto_figure([ROW, PEER]).axes[0].get_legend_handles_labels()[1]
     assert labels == ["ours: default", "DDN (98 %)"]
+
+
+def test_attacks_on_few_images_are_marked_in_the_figure():
+    slow = {**ROW, "name": "Foolbox C&W", "num_images": 3}
+    labels = pareto_figure([ROW, slow, {**slow, "success": 0.5}]).axes[0].get_legend_handles_labels()[1]
+    assert labels == ["ours: default", "Foolbox C&W (3 images)", "Foolbox C&W (50 %, 3 images)"]
+
+
+def test_a_package_has_the_same_colour_in_every_figure():
+    names = ["Foolbox DDN", "SciPy L-BFGS-B", "adv-lib DDN"]
+    figures = [pareto_figure([{**ROW, "name": name} for name in order]) for order in (names, names[::-1])]
+    colors = [{line.get_label(): line.get_color() for line in figure.axes[0].lines} for figure in figures]
+    assert colors[0] == colors[1]
+    assert len(set(colors[0].values())) == 3
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "results" / "benchmark").glob("*.json")), ids=lambda p: p.stem)
+def test_every_package_that_is_drawn_has_a_colour(path):
+    names = [row["name"] for row in json.loads(path.read_text()).get("rows", ())]
+    assert path.stem.startswith("ablation") or {name.split()[0].rstrip(":") for name in names} <= set(COLORS)
 
 
 def test_a_package_has_a_colour_and_its_attacks_a_marker_each():
@@ -76,7 +97,7 @@ def test_a_package_has_a_colour_and_its_attacks_a_marker_each():
 
 def test_an_attack_at_the_optimum_stays_in_the_figure():
     axis = pareto_figure([{**ROW, "ratio_mean": 1.0}]).axes[0]
-    assert axis.lines[0].get_xdata()[0] > 0
+    assert axis.lines[0].get_xdata()[0] == NEAREST
 
 
 def test_table_has_a_line_a_row():

@@ -25,10 +25,20 @@ from tutorial_pkg.figures import (
 from tutorial_pkg.provenance import provenance_span
 
 Benchmark = Mapping[str, Any]
-COLORS = SERIES[:4] + SERIES[5:]
-"""Of the packages; the fifth of the series is a blue, as this engine's."""
+COLORS = {
+    "ours": SERIES[0],
+    "SciPy": SERIES[1],
+    "Foolbox": SERIES[2],
+    "torchattacks": SERIES[3],
+    "adv-lib": SERIES[5],  # not the fifth, a blue as this engine's
+}
+"""Of a package, the same in every figure."""
+OTHER = SERIES[7]
+"""Of a package that is new."""
 MARKERS = "osD^vP*X<>dh"
 """Of the attacks of one package, which share a colour."""
+NEAREST = 1e-3
+"""In percent above the smallest distortion known: where an attack is drawn that is nearer. A logarithm has no zero."""
 
 
 def write_performance(root: Path, results: Path) -> None:
@@ -66,8 +76,9 @@ def _comparison(name: str, benchmark: Benchmark, rows: Sequence[Mapping[str, Any
     figure = figure_block(
         pareto_figure(rows),
         caption=f"**Distortion against speed, {goal}.** Left and up is better: nearer to the smallest distortion "
-        "known, and more images a second. A colour is a package; filled: this engine. In "
-        f"parentheses the success of those that fail on some. {_provenance(f'{name}-figure', benchmark, what)}",
+        f"known, and more images a second. What is less than {NEAREST:g} % above it is drawn at {NEAREST:g} %. A colour "
+        "is a package; filled: this engine. In parentheses: the success of those that fail on some, and on how many "
+        f"images slow attacks ran. {_provenance(f'{name}-figure', benchmark, what)}",
         alt=f"Scatter plot of {len(rows)} {goal} attacks: images a second against excess distortion",
     )
     return f"{figure}\n{table}"
@@ -101,14 +112,15 @@ def pareto_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     packages: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         packages[row["name"].split()[0].rstrip(":")].append(row)
+    num_images = max(row["num_images"] for row in rows)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.7, 3.2 + 0.21 * len(rows)))
         axis = figure.subplots()
-        for color, (package, attacks) in zip(cycle(COLORS), packages.items(), strict=False):
+        for package, attacks in packages.items():
+            color = COLORS.get(package, OTHER)
             for marker, row in zip(cycle(MARKERS), attacks, strict=False):
-                failures = "" if row["success"] > 0.9995 else f" ({100 * row['success']:.0f} %)"
                 axis.plot(
-                    max(100 * (row["ratio_mean"] - 1), 1e-3),
+                    max(100 * (row["ratio_mean"] - 1), NEAREST),
                     row["images_per_second"],
                     linestyle="none",
                     marker=marker,
@@ -116,7 +128,7 @@ def pareto_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
                     markeredgewidth=1.6,
                     color=color,
                     markerfacecolor=color if package == "ours" else "none",
-                    label=row["name"] + failures,
+                    label=row["name"] + _reservations(row, num_images),
                 )
         axis.set_xscale("log")
         axis.set_yscale("log")
@@ -125,6 +137,15 @@ def pareto_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
         axis.set_ylabel("images a second")
         figure.legend(loc="outside lower left", alignment="left", labelspacing=0.3)
     return figure
+
+
+def _reservations(row: Mapping[str, Any], num_images: int) -> str:
+    """Return, in parentheses, the success of an attack that fails on some, and on how many images a slow one ran."""
+    parts = [
+        f"{100 * row['success']:.0f} %" * (row["success"] <= 0.9995),
+        f"{row['num_images']} images" * (row["num_images"] < num_images),
+    ]
+    return f" ({', '.join(filter(None, parts))})" if any(parts) else ""
 
 
 def scaling_figure(points: Sequence[Mapping[str, Any]]) -> Figure:
