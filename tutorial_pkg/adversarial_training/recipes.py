@@ -15,7 +15,7 @@ ADAM_SUFFIX = ", Adam"
 ADAM = replace(LONG, batch_size=250, optimizer="adam", learning_rate=1e-2)
 FRESH = PoolRecipe(source="linearised", capacity=BASE.batch_size, replaced=1.0, period=1)
 """The limit of a pool: replaced wholly before every step, so that no example is older than the network."""
-INPUT = replace(FRESH, stretch=1.5, max_norm=2.0)
+STRETCHED = replace(FRESH, stretch=1.5, max_norm=2.0)
 SMALL = replace(FRESH, stretch=0.2)
 
 
@@ -24,7 +24,7 @@ def _pooled(*pools: PoolRecipe) -> AdversarialRecipe:
 
 
 def _input(base: AdversarialRecipe, decay: float, **changes: float) -> AdversarialRecipe:
-    return replace(base, weight_decay=decay, pools=(replace(INPUT, capacity=base.batch_size, **changes),))  # type: ignore[arg-type]
+    return replace(base, weight_decay=decay, pools=(replace(STRETCHED, capacity=base.batch_size, **changes),))  # type: ignore[arg-type]
 
 
 def _hidden(layer: str) -> dict[str, AdversarialRecipe]:
@@ -37,7 +37,7 @@ def _hidden(layer: str) -> dict[str, AdversarialRecipe]:
 
 def _every(decay: float, weight: float, small: float) -> AdversarialRecipe:
     hidden = (replace(SMALL, layer=layer, weight=small) for layer in ("hidden1", "hidden2"))
-    return replace(LONG, weight_decay=decay, pools=(replace(INPUT, weight=weight), *hidden))
+    return replace(LONG, weight_decay=decay, pools=(replace(STRETCHED, weight=weight), *hidden))
 
 
 CANDIDATES: dict[str, dict[str, AdversarialRecipe]] = {
@@ -89,14 +89,16 @@ CHOSEN: dict[str, str] = {
 """Way of training → the candidate with the smallest error on held-out images in the committed search. Two candidates of
 the input's pool tie there; this one had been tried for longer in a pilot run."""
 
-POOL = replace(INPUT, capacity=10_000, replaced=0.05, period=5)
+POOL = replace(STRETCHED, capacity=10_000, replaced=0.05, period=5)
 SENSITIVITY: dict[str, dict[float, AdversarialRecipe]] = {
     "capacity": {
         capacity: _pooled(replace(POOL, capacity=capacity, replaced=500 / capacity))
         for capacity in (1_000, 5_000, 25_000)
     },
     "replaced": {share: _pooled(replace(POOL, replaced=share)) for share in (0.01, 0.05, 0.2)},
-    "stretch": {stretch: _pooled(replace(INPUT, stretch=stretch, max_norm=4.0)) for stretch in (0.5, 1.0, 2.0, 3.0)},
+    "stretch": {
+        stretch: _pooled(replace(STRETCHED, stretch=stretch, max_norm=4.0)) for stretch in (0.5, 1.0, 2.0, 3.0)
+    },
 }
 """One thing at a time about a pool of images: its size with as many examples made, the share replaced in a round, and
 how far they go."""

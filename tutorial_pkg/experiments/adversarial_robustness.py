@@ -108,7 +108,7 @@ def run(config: CellConfig, context: Context) -> Result:
     )
 
 
-def mean_over_seeds(records: Sequence[Record], way: str, key: str) -> list[float]:
+def by_seed(records: Sequence[Record], way: str, key: str) -> list[float]:
     """Return a measure of one way of training, by seed."""
     return [record.values["ways"][way][key] for record in records]
 
@@ -129,7 +129,7 @@ def render(records: Sequence[Record], output: Renderer) -> None:
         for key, text in columns.items():
             output.value(f"{way.replace(' ', '_')}.{key}", text)
         rows.append([LABELS[way], *map(sd_below, columns.values())])
-    success = min(min(mean_over_seeds(records, way, "success")) for way in WAYS)
+    success = min(min(by_seed(records, way, "success")) for way in WAYS)
     output.value("success", f"{100 * success:g}")
     output.value("num_attacked", span([record.values["num_attacked"] for record in records]))
     output.value("num_seeds", str(len(records)))
@@ -161,15 +161,15 @@ def render(records: Sequence[Record], output: Renderer) -> None:
 def _columns(records: Sequence[Record], way: str) -> dict[str, str]:
     """Return a row of the table: key of a value → text."""
     return {
-        "distortion_mean": mean_sd(mean_over_seeds(records, way, "distortion_mean"), 3),
-        "distortion_min": mean_sd(mean_over_seeds(records, way, "distortion_min"), 3),
+        "distortion_mean": mean_sd(by_seed(records, way, "distortion_mean"), 3),
+        "distortion_min": mean_sd(by_seed(records, way, "distortion_min"), 3),
         "transfer": mean_sd(transfer_to(records, way), 1),
         **{
             f"noise{stddev:g}": mean_sd([r.values["errors"][f"noise {stddev:g}"][way] for r in records], 1, 100)
             for stddev in records[0].config["noise"]
         },
-        "lipschitz_bound": mean_sd(mean_over_seeds(records, way, "lipschitz_bound"), 0),
-        "largest_gain": mean_sd(mean_over_seeds(records, way, "largest_gain"), 1),
+        "lipschitz_bound": mean_sd(by_seed(records, way, "lipschitz_bound"), 0),
+        "largest_gain": mean_sd(by_seed(records, way, "largest_gain"), 1),
     }
 
 

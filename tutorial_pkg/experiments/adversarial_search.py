@@ -175,7 +175,7 @@ def _offer_sensitivity(records: Sequence[Record], output: Renderer) -> None:
     output.value("stretch.least", f"{min(stretched):.2f}")
     output.value("stretch.most", f"{max(stretched):.2f}")
     num_held_out = records[0].config["num_held_out"]
-    output.value("half_interval", f"{50 * np.ptp(_interval(float(np.mean(stretched)), num_held_out)):.2f}")
+    output.value("half_interval", f"{np.ptp(_interval(float(np.mean(stretched)), num_held_out)) / 2:.2f}")
     output.value("num_held_out", f"{num_held_out:,}")
     epochs = {record.config["group"]: str(record.config["recipe"]["epochs"]) for record in records}
     output.value("epochs.long", epochs["input"])
@@ -199,8 +199,9 @@ def _whole(name: str) -> str:
 
 
 def _interval(error: float, num_images: int) -> tuple[float, float]:
-    """Return the 95 % interval of an error in %, as fractions, that so many images allow."""
-    return Rate(round(error / 100 * num_images), num_images).interval()
+    """Return the 95 % interval that so many images allow for an error; all in %."""
+    low, high = Rate(round(error / 100 * num_images), num_images).interval()
+    return 100 * low, 100 * high
 
 
 def _draw(records: Sequence[Record]) -> Figure:
@@ -210,7 +211,7 @@ def _draw(records: Sequence[Record]) -> Figure:
         panels = figure.subplots(1, len(AXES), sharey=True)
         for panel, color, (group, label) in zip(panels, SERIES, AXES.items(), strict=False):
             found = {float(x): float(np.mean(e)) for x, e in errors(records, group).items()}
-            lows, highs = 100 * np.array([_interval(error, num_images) for error in found.values()]).T
+            lows, highs = np.array([_interval(error, num_images) for error in found.values()]).T
             panel.vlines(list(found), lows, highs, color=color, linewidth=1.4)
             panel.plot(list(found), list(found.values()), "o", color=color)
             if group != "stretch":
