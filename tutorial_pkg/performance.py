@@ -77,8 +77,8 @@ def _comparison(name: str, benchmark: Benchmark, rows: Sequence[Mapping[str, Any
         pareto_figure(rows),
         caption=f"**Distortion against speed, {goal}.** Left and up is better: nearer to the smallest distortion "
         f"known, and more images a second. What is less than {NEAREST:g} % above it is drawn at {NEAREST:g} %. A "
-        "colour is a package; filled: this engine. In parentheses: the success of those that fail on some, and on how many "
-        f"images slow attacks ran. {_provenance(f'{name}-figure', benchmark, what)}",
+        "colour is a package; filled: this engine. In parentheses: the success of those that fail on some, and on how "
+        f"many images slow attacks ran. {_provenance(f'{name}-figure', benchmark, what)}",
         alt=f"Scatter plot of {len(rows)} {goal} attacks: images a second against excess distortion",
     )
     return f"{figure}\n{table}"
