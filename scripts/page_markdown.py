@@ -9,6 +9,7 @@ import json
 import re
 from base64 import b64encode
 from html import escape
+from math import inf
 from pathlib import Path
 
 import nbformat
@@ -31,7 +32,10 @@ VARIABLE = re.compile(r"var\((--[\w-]+)(?:, ?([^)]*))?\)")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 MARKUP = re.compile(r"(<(code|pre|math|svg|script|style)\b.*?</\2>|<[^>]*>)", re.DOTALL)
 NAME = re.compile(r"\b[A-Z]+\d+(?:-\d+)+(?:\(\S+?\))?")  # a model's: N100-100-10, FC10(1e-4)
+FONT_SIZE = re.compile(r"font(?:-size)?: (?:[^;\"]* )?([\d.]+)px")
 WIDE = 410  # points
+PHONE = 358  # pixels, the width of a column there
+LEGIBLE = 7.4  # pixels, of a word in a picture
 NUMBER = r"[+−-]?\d(?:[\d.,]*\d)?"
 TIES = [  # what a line must not be broken in: a number and its unit, an interval, a short equation
     (re.compile(r"(?<=\d)\s(?=(?:%|s|min|h|MB|GB|GiB)(?![\w-]))"), "\u00a0"),
@@ -193,14 +197,22 @@ def _figure(content: str, caption: str) -> str:
 
 
 def marked_if_wide(svg: str) -> str:
-    """Return an SVG, with the class `wide` if a phone would shrink its words until they cannot be read.
+    """Return an SVG, with the class `wide` if it should keep its size on a phone and scroll.
+
+    A plot does if it would have to be shrunk much. Images are to be seen together: they do only if their words
+    could not be read any more.
 
     Example:
         >>> marked_if_wide('<svg class="themable" viewBox="0 0 460.8 259.2">')
         '<svg class="themable wide" viewBox="0 0 460.8 259.2">'
     """
     box = re.match(r'<svg[^>]*viewBox="0 0 ([\d.]+)', svg)
-    return svg.replace('class="themable"', 'class="themable wide"', 1) if box and float(box[1]) >= WIDE else svg
+    if not box or float(box[1]) < WIDE:
+        return svg
+    smallest = min(map(float, FONT_SIZE.findall(svg)), default=inf)
+    if "<image" in svg and smallest * PHONE / float(box[1]) >= LEGIBLE:
+        return svg
+    return svg.replace('class="themable"', 'class="themable wide"', 1)
 
 
 def unique_ids(svg: str, prefix: str) -> str:

@@ -156,7 +156,7 @@ for i in range(4):
         axis.imshow(
             image[0], cmap="gray", vmin=low, vmax=high, interpolation="none"
         )
-        axis.set_title(title, fontsize=9, fontweight="normal")
+        axis.set_title(title, fontsize=10, fontweight="normal")
         axis.set_axis_off()
 plt.show()
 

@@ -211,13 +211,13 @@ for axis, (image, title) in zip(axes, panels, strict=False):
         vmax=1,
         interpolation="none",
     )
-    axis.set_title(title, fontsize=9, fontweight="normal")
+    axis.set_title(title, fontsize=10, fontweight="normal")
 difference = (path[last] - x).reshape(28, 28)
 limit = float(difference.abs().max())
 axes[4].imshow(
     difference, cmap="gray", vmin=-limit, vmax=limit, interpolation="none"
 )
-axes[4].set_title("change", fontsize=9, fontweight="normal")
+axes[4].set_title("change", fontsize=10, fontweight="normal")
 for axis in axes:
     axis.set_axis_off()
 plt.show()

@@ -174,6 +174,23 @@ def test_only_wide_figures_are_marked() -> None:
     assert "wide" not in marked_if_wide('<svg class="themable" viewBox="0 0 280 460">')
 
 
+@pytest.mark.parametrize(
+    ("style", "shrinks"),
+    [
+        ("font-size: 12px; font-family: 'DejaVu Sans', sans-serif", True),
+        ("font: 700 12px var(--fig-font)", True),
+        ("font-size: 9px", False),
+        ("font: 9px sans-serif", False),
+    ],
+)
+def test_images_shrink_as_long_as_their_words_can_be_read(style: str, shrinks: bool) -> None:
+    text = f'<text style="font-size: 14px">a</text><text style="{style}">b</text>'
+    svg = f'<svg class="themable" viewBox="0 0 500 200"><image/>{text}</svg>'
+    assert ("wide" not in marked_if_wide(svg)) == shrinks
+    assert "wide" in marked_if_wide(svg.replace("<image/>", "<path/>"))
+    assert "wide" not in marked_if_wide(svg.replace(text, ""))
+
+
 def test_data_in_a_figure_has_no_spaces() -> None:
     assert 'href="data:image/png;base64,iVBOR"' in figure_html(
         '<svg><image href="data:image/png;base64,\niVB\nOR"/></svg>'

@@ -235,7 +235,7 @@ def _triples(record: Record) -> Figure:
         two_a_row(list(zip(*parts, strict=True))),
         titles=two_a_row(titles),
         cell_inches=1.1,
-        text_size=9.5,
+        text_size=10.5,  # read on a telephone, too
         group=3,
         column_titles=["image", f"change × {MAGNIFIED}", "adversarial"],
     )
@@ -243,7 +243,7 @@ def _triples(record: Record) -> Figure:
 
 def _in_lines(title: str) -> str:
     """Return a class's name on two lines at most, none wider than an image."""
-    return "\n".join(wrap(title, 14, max_lines=2, placeholder=" …"))
+    return "\n".join(wrap(title, 12, max_lines=2, placeholder=" …"))
 
 
 def _distribution(by_goal: dict[str, Record]) -> Figure:
