@@ -7,7 +7,7 @@
 # **What comes out.** Not even for a linear classifier, whose loss is convex: softmax3's images are
 # {{ table1.softmax3.penalty_excess }} % farther than the nearest that we know, those of 100-100-10
 # {{ table1.N100-100-10.penalty_excess }} % ([B5](../claims.md#b5)). A walk to the boundary itself does without the penalty; for a
-# linear classifier a certificate says how little it can leave over, for networks no one can tell.
+# linear classifier a certificate says how little it can leave over, for networks nothing does.
 #
 # Everyone who quotes a "minimum distortion" trusts some search to have found the minimum. A search that stops too far
 # away makes a network look more robust than it is. So it is worth knowing how far from the truth the paper's method

@@ -18,16 +18,17 @@
 # there? It has to go as far as $r$ in the direction of $r$,
 #
 # $$
-# \begin{aligned}
-# \langle u, r \rangle \geq \lVert r \rVert_2^2 \quad & \Longleftrightarrow \quad \cos\angle(u, r) \geq \frac{1}{t}, \\
-# \Pr\Big[\cos\angle(u, r) \geq \frac{1}{t}\Big] & \approx \Phi\Big(-\frac{\sqrt n}{t}\Big) ,
-# \end{aligned}
+# \langle u, r \rangle \geq \lVert r \rVert_2^2 \quad \Longleftrightarrow \quad \cos\angle(u, r) \geq \frac{1}{t} ,
 # $$
 #
-# with $\Phi$ the distribution function of the normal distribution. For in $n$ dimensions a random direction makes almost
-# a right angle with any given one, and its cosine is about normal with standard deviation $1 / \sqrt n$. For
-# $n = 784$ pixels that is one twenty-eighth, and a guess as long as $r$ would have to lie twenty-eight standard deviations
-# out.
+# and in $n$ dimensions a random direction makes almost a right angle with any given one: its cosine is about normal with mean
+# 0 and variance $1 / n$. With $\Phi$ for the distribution function of the normal distribution,
+#
+# $$
+# \Pr\Big[\cos\angle(u, r) \geq \frac{1}{t}\Big] \approx \Phi\Big(-\frac{\sqrt n}{t}\Big) .
+# $$
+#
+# For $n = 784$ pixels a guess as long as $r$ would have to lie twenty-eight standard deviations out.
 #
 # | symbol | in the code |
 # | --- | --- |
@@ -99,8 +100,8 @@ for name in ("softmax1", "N100-100-10"):
 # %% tags=["hide-input"] alt="Three curves against the length of the noise: a linear classifier, a network, and a single plane; near zero at the length of the perturbation, they rise only where the noise is many times as long" caption="Share of guesses that change the class, against their length as a multiple of the smallest perturbation. Dotted: the formula for one plane."
 lengths = np.logspace(0, 5, 100, base=2)
 figure, axis = plt.subplots(figsize=(5.4, 3.4))
-for (name, curve), marker in zip(curves.items(), "os", strict=True):
-    axis.plot(factors, curve, marker=marker, markersize=4, label=name)
+for (name, curve), style in zip(curves.items(), ("o-", "s--"), strict=True):
+    axis.plot(factors, curve, style, markersize=4, label=name)
 plane = 100 * norm.cdf(-np.sqrt(784) / lengths)
 ink = plt.rcParams["axes.edgecolor"]
 axis.plot(lengths, plane, ":", color=ink, label="one plane")
@@ -154,7 +155,7 @@ for name, (inputs, labels, attack) in attacks.items():
 # *Near virtually every image* is a matter of what near means: {{ table1.close_share }} of the images, over all models, have one
 # within 0.1. For the linear model with $\lambda = 1$ the farthest image needs {{ table1.softmax3.distortion_nearest_max }}.
 # *Dense* in the sense of the rational numbers they are not: a dense set comes as close to a point as one likes, and around
-# these images there is a distance within which we find none. For linear classifiers that there is none can be proven
+# each of these images there is a distance within which we find none. For linear classifiers that there is none can be proven
 # ([certificate](exactness.py#how-much-is-lost-a-certificate)), for networks within a smaller distance
 # ([spectral bounds](spectral.py#what-the-bounds-allow-and-what-an-attack-finds)).
 #

@@ -8,7 +8,7 @@
 # compare the *images* of units and of random directions {{ units.verdicts.images }}, and each kind has more in common than
 # images at random. Of {{ units.num_of_directions }} statistics of the direction itself {{ units.verdicts.directions }}: one
 # class explains more of a unit's variance than of a random direction's (δ = {{ units.hidden.units-uniform.class_share }}), while
-# how well a direction tells its best class from the others is δ = {{ units.hidden.units-uniform.class_auc }}
+# how well a direction tells its best class from the others differs by δ = {{ units.hidden.units-uniform.class_auc }}
 # ({{ units.hidden.units-uniform.class_auc.verdict }}; [U1](../claims.md#u1)). And [on photographs](alexnet.py#figures-3-and-4-units-and-random-directions) units come out
 # ahead ([U3](../claims.md#u3)).
 #
@@ -94,7 +94,7 @@ image_grid(
 #
 # Most rows look meaningful, as the paper reports; chance does not. In these few rows units even look purer
 # ({{ figures1_2.units.purity }} on average, directions {{ figures1_2.uniform.purity }}); over all units and several networks
-# the difference is gone, as we shall see. So few rows are too few to judge by. Here are {{ figures1_2.quiz.num_rows }} more,
+# the difference is gone, as we shall see. That is too few rows to judge by. Here are {{ figures1_2.quiz.num_rows }} more,
 # {{ figures1_2.quiz.num_units }} of them of units, shuffled. Which are the units?
 #
 # --8<-- "figures1_2/quiz.md"

@@ -153,7 +153,7 @@ def _offer_values(record: Record, output: Renderer) -> None:
     output.value(f"{name}.paper_distortion", f"{paper.FIGURE7_DISTORTION[name]:g}")
     for key, value in record.values.items():
         is_rate = key.startswith("accuracy") or key == "success"
-        text = percent(value, 1) if is_rate else f"{value:.4f}" if key != "num_attacked" else f"{value:,}"
+        text = percent(value, 1) if is_rate else f"{value:.3f}" if key != "num_attacked" else f"{value:,}"
         output.value(f"{name}.{key}", text)
 
 

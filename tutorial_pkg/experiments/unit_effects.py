@@ -39,7 +39,7 @@ def tally(words: Mapping[str, str]) -> str:
     """Say in how many statistics units and random directions differ, and name those that favour either.
 
     Args:
-        words: name of a statistic → its `verdict_word`.
+        words: name of a statistic, perhaps with its unit after a comma → its `verdict_word`.
 
     Example:
         >>> tally({"purity": "negligible", "entropy": "negligible", "class share": "units"})
@@ -51,8 +51,8 @@ def tally(words: Mapping[str, str]) -> str:
 
     def part(kind: str, one: str, several: str) -> str:
         number = "all" if len(groups[kind]) == len(words) > 1 else str(len(groups[kind]))
-        names = f" ({', '.join(groups[kind])})" * (kind in ("units", "random"))
-        return f"{number} {one if number == '1' else several}{names}"
+        names = ", ".join(name.partition(",")[0] for name in groups[kind] if kind in ("units", "random"))
+        return f"{number} {one if number == '1' else several}" + f" ({names})" * bool(names)
 
     parts = [
         part(kind, *verbs)
