@@ -124,22 +124,21 @@ plt.show()
 #
 # ## Does one come out again?
 #
-# A pocket has an end. Go on beyond the adversarial image, along the same line, and the right class should return; or turn aside
-# by a random step as long as $r$.
+# A pocket has an end. Go on beyond the adversarial image, along the same line, and the right class should return; or go half as
+# far again and turn aside by a random step as long as $r$.
 
 # %%
+print("still wrong, %  1.1r  1.5r    2r    4r  aside")
 for name, (inputs, labels, attack) in attacks.items():
     r = attack.adv_inputs - inputs
     aside = torch.randn(r.shape, generator=generator)
     aside *= (l2_norm(r) / l2_norm(aside))[:, None, None, None]
-    along = [
-        share_wrong(networks[name], inputs + t * r, labels)
-        for t in (1.1, 1.5, 2, 4)
+    changes = 1.1 * r, 1.5 * r, 2 * r, 4 * r, 1.5 * r + aside
+    shares = [
+        share_wrong(networks[name], inputs + change, labels)
+        for change in changes
     ]
-    turned = share_wrong(networks[name], inputs + 1.5 * r + aside, labels)
-    print(f"{name:<12} at 1.1, 1.5, 2, 4 times r, still wrong (%):", end="")
-    print("".join(f"{share:6.0f}" for share in along))
-    print(f"{'':<12} at 1.5 times r and a step aside: {turned:.0f} %")
+    print(f"{name:<14}", "".join(f"{share:5.0f} " for share in shares))
 
 # %% [markdown]
 # The perturbed images lie on the near edge of a large region and not in a hole. (At four times $r$ many pixels are

@@ -276,7 +276,7 @@ def _write_excess(records: Sequence[Record], output: Renderer) -> None:
 def _draw_density(records: Sequence[Record], models: Sequence[str]) -> Figure:
     """Draw, for each model, the share of images whose nearest adversarial example is within a distortion."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 3.4))
+        figure = Figure(figsize=(5.6, 3.8))
         axis = figure.subplots()
         for i, name in enumerate(models):
             found = [record.arrays["nearest_rms"] for record in records if record.config["name"] == name]
@@ -288,7 +288,7 @@ def _draw_density(records: Sequence[Record], models: Sequence[str]) -> Figure:
         axis.set_xlim(left=0)
         axis.set_xlabel("distortion √(Σr²/n)")
         axis.set_ylabel("images, %")
-        figure.legend(loc="outside right center")
+        figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 
