@@ -3,6 +3,8 @@
 import importlib
 import sys
 
+import measuring
+import peers
 import pytest
 
 from tests.accelerator import NAME, accelerator
@@ -17,13 +19,11 @@ SMALL = {
 
 
 @pytest.fixture
-def benchmark(repository, monkeypatch, tmp_path):
+def benchmark(monkeypatch, tmp_path):
     """Run a benchmark; return the fragments that its records give."""
-    monkeypatch.syspath_prepend(str(repository / "scripts"))
-    before = set(sys.modules)
 
     def run(name, *arguments, device="cpu"):
-        module, measuring = (importlib.import_module(each) for each in (name, "measuring"))
+        module = importlib.import_module(name)
         monkeypatch.setattr(measuring, "device", str)
         monkeypatch.setattr(measuring, "prepare", lambda options: None)  # threads and denormals stay as they are
         for constant, value in SMALL[name].items():
@@ -35,14 +35,10 @@ def benchmark(repository, monkeypatch, tmp_path):
         write_performance(tmp_path / "out", results)
         return {path.name: path.read_text() for path in (tmp_path / "out" / "performance").iterdir()}
 
-    yield run
-    for name in set(sys.modules) - before:
-        if name.startswith("benchmark") or name in ("measuring", "peers"):
-            del sys.modules[name]
+    return run
 
 
 def test_attacks_side_by_side(benchmark, monkeypatch):
-    peers = importlib.import_module("peers")
     monkeypatch.setattr(peers, "foolbox_attacks", lambda: iter(()))
     monkeypatch.setattr(peers, "torchattacks_attacks", lambda: iter(()))
     found = benchmark("benchmark", "--data", "digits", "--n", "3")
@@ -76,9 +72,7 @@ def test_on_another_device(benchmark, device, name, arguments, fragment):
         assert f"{fragment}-{device}.md" in benchmark(name, *arguments, device=device)
 
 
-def test_a_device_that_is_not_here_is_named(repository, monkeypatch, capsys):
-    monkeypatch.syspath_prepend(str(repository / "scripts"))
-    measuring = importlib.import_module("measuring")
+def test_a_device_that_is_not_here_is_named(capsys):
     with pytest.raises(SystemExit):
         measuring.parser("a benchmark").parse_args(["--device", "gpu"])
     assert "no device 'gpu' here; available: cpu" in capsys.readouterr().err

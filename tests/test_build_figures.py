@@ -1,11 +1,10 @@
 """The entry point: computes what is missing, survives being killed, and says what it does not know."""
 
-import importlib.util
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
+import build_figures
 import pytest
 import torch
 
@@ -13,8 +12,6 @@ from tutorial_pkg import experiments
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.figures import Renderer
 from tutorial_pkg.records import Confirmation, Record, write_confirmations
-
-SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "build_figures.py"
 
 
 @dataclass(frozen=True)
@@ -63,19 +60,15 @@ TOY = Experiment("toy", "A toy", "0", {p: Config() for p in experiments.PROFILES
 
 @pytest.fixture
 def build(tmp_path, monkeypatch):
-    spec = importlib.util.spec_from_file_location("build_figures", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "EXPERIMENTS", {"toy": TOY})
+    monkeypatch.setattr(build_figures, "EXPERIMENTS", {"toy": TOY})
     monkeypatch.setattr(Experiment, "fingerprint", "f" * 64)
     JOURNAL.ran.clear()
     JOURNAL.kill_after = None
 
     def call(*arguments):
         folders = ["--results", str(tmp_path / "results"), "--output", str(tmp_path / "out")]
-        return module.main([*arguments, "--quiet", "--device", "cpu", *folders])
+        return build_figures.main([*arguments, "--quiet", "--device", "cpu", *folders])
 
-    call.module = module
     call.root = tmp_path
     call.records = lambda: sorted((tmp_path / "results").rglob("*.json"))
     return call
@@ -113,7 +106,7 @@ def test_a_cell_that_lacks_memory_or_weights_is_left_out_and_named(build, capsys
             raise error
         return run(config, context)
 
-    monkeypatch.setattr(build.module, "EXPERIMENTS", {"toy": replace(TOY, run=run_some)})
+    monkeypatch.setattr(build_figures, "EXPERIMENTS", {"toy": replace(TOY, run=run_some)})
     assert build("--compute-only") == 1
     assert f"toy cell1-seed0 is left out: {error}" in capsys.readouterr().err
     assert [path.stem for path in build.records()] == ["cell0-seed0", "cell2-seed0", "cell3-seed0"]
@@ -132,7 +125,7 @@ def test_cells_whose_data_are_not_there_are_left_out_and_named(build, capsys, mo
             raise FileNotFoundError("no photos in data; download them")
         return self.dataset(name)
 
-    monkeypatch.setattr(build.module, "EXPERIMENTS", {"toy": replace(TOY, cells=two_sets)})
+    monkeypatch.setattr(build_figures, "EXPERIMENTS", {"toy": replace(TOY, cells=two_sets)})
     monkeypatch.setattr(experiments.Context, "data", data)
     assert build() == 1
     assert "cells of photos are left out: no photos in data; download them" in capsys.readouterr().err
@@ -289,17 +282,17 @@ def test_bad_arguments_say_what_there_is(build, capsys, arguments, message):
 def test_a_device_that_is_not_there_is_refused(build, capsys, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SystemExit):
-        build.module.main(["--device", "cuda"])
+        build_figures.main(["--device", "cuda"])
     assert "device cuda is not available here; available: cpu" in capsys.readouterr().err
 
 
 def test_a_device_is_chosen_that_has_been_tried(build, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert build.module.resolve_device("auto", None) == "cpu"
-    assert build.module.resolve_device("mps", None) == "mps"
+    assert build_figures.resolve_device("auto", None) == "cpu"
+    assert build_figures.resolve_device("mps", None) == "mps"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert build.module.resolve_device("auto", None) == "cuda"
+    assert build_figures.resolve_device("auto", None) == "cuda"
 
 
 def test_fragments_of_records_that_are_gone_are_removed(build):

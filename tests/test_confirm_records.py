@@ -1,39 +1,29 @@
 """Confirming records: what counts as the same number, and the whole way on a toy package with two commits."""
 
-import importlib.util
 import math
 import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import confirm_records
 import numpy as np
 import pytest
 
 from tutorial_pkg import records
 from tutorial_pkg.records import Confirmation, read_confirmations, write_confirmations
 
-SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "confirm_records.py"
 
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("confirm_records", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def sizes(script, old, new):
-    return {gap.path: gap.size for gap in script.gaps(old, new)}
+def sizes(old, new):
+    return {gap.path: gap.size for gap in confirm_records.gaps(old, new)}
 
 
 @pytest.mark.parametrize(
     "value",
     [1, 1.5, True, None, "name", math.nan, math.inf, -math.inf, 0.0, [1, [2.0, "x"]], {"a": {"b": [math.nan]}}, [], {}],
 )
-def test_a_value_equals_itself(script, value):
-    assert sizes(script, {"x": value}, {"x": value}) == {}
+def test_a_value_equals_itself(value):
+    assert sizes({"x": value}, {"x": value}) == {}
 
 
 @pytest.mark.parametrize(
@@ -50,8 +40,8 @@ def test_a_value_equals_itself(script, value):
         ({"seconds": [1.0, 2.0], "peak_memory_mb": 5, "memory": 1}, {"seconds": 7.0, "memory": 2}),
     ],
 )
-def test_what_agrees(script, old, new):
-    assert all(size <= script.TOLERANCE for size in sizes(script, {"x": old}, {"x": new}).values())
+def test_what_agrees(old, new):
+    assert all(size <= confirm_records.TOLERANCE for size in sizes({"x": old}, {"x": new}).values())
 
 
 @pytest.mark.parametrize(
@@ -83,16 +73,16 @@ def test_what_agrees(script, old, new):
         (np.array([True]), np.array([1]), "x[0]"),
     ],
 )
-def test_what_differs_is_placed(script, old, new, path):
+def test_what_differs_is_placed(old, new, path):
     for one, other in [(old, new), (new, old)]:
-        found = sizes(script, {"x": one}, {"x": other})
-        assert found[path] > script.TOLERANCE
+        found = sizes({"x": one}, {"x": other})
+        assert found[path] > confirm_records.TOLERANCE
 
 
-def test_a_gap_quotes_both_values(script):
-    (gap,) = script.gaps({"cell": {"values": {"error": 0.5}}}, {"cell": {"values": {"error": 0.4}}})
+def test_a_gap_quotes_both_values():
+    (gap,) = confirm_records.gaps({"cell": {"values": {"error": 0.5}}}, {"cell": {"values": {"error": 0.4}}})
     assert gap == ("cell values error", "0.5", "0.4", pytest.approx(0.2))
-    (gap,) = script.gaps({"cell": {"values": [1, 2]}}, {})
+    (gap,) = confirm_records.gaps({"cell": {"values": [1, 2]}}, {})
     assert gap == ("cell", "dict of 1", "'(absent)'", math.inf)
 
 
@@ -131,7 +121,7 @@ NEW = (
 
 
 @pytest.fixture
-def toy(script, tmp_path, monkeypatch):
+def toy(tmp_path, monkeypatch):
     """A repository whose package has one commit and changes since; returns a function that runs the script there."""
     root = tmp_path / "toy"
     (root / "scripts").mkdir(parents=True)
@@ -147,10 +137,10 @@ def toy(script, tmp_path, monkeypatch):
     for command in (["init", "-q"], ["add", "."], [*person, "commit", "-q", "-m", "old"]):
         subprocess.run(["git", "-C", str(root), *command], check=True)
     package.write_text(TOY_EXPERIMENTS.format(experiments=NEW))
-    monkeypatch.setattr(script, "ROOT", root)
+    monkeypatch.setattr(confirm_records, "ROOT", root)
 
     def call(*arguments):
-        return script.main(["HEAD", "--results", str(tmp_path / "results"), *arguments])
+        return confirm_records.main(["HEAD", "--results", str(tmp_path / "results"), *arguments])
 
     call.root, call.results, call.package = root, tmp_path / "results", package
     return call
@@ -189,7 +179,7 @@ def test_only_what_agrees_is_a_success(toy, capfd):
     assert "other" not in capfd.readouterr().out
 
 
-def test_a_package_from_elsewhere_is_refused(script, toy, monkeypatch, capfd):
+def test_a_package_from_elsewhere_is_refused(toy, monkeypatch, capfd):
     """Without PYTHONPATH Python would take the installed package for both codes, and all would agree."""
     run = subprocess.run
     elsewhere = {"PYTHONPATH": str(toy.root)}
@@ -206,13 +196,13 @@ def test_a_package_from_elsewhere_is_refused(script, toy, monkeypatch, capfd):
     assert len(worktrees(toy.root)) == 1
 
 
-def test_a_killed_run_keeps_what_it_confirmed_and_leaves_no_worktree(script, toy, monkeypatch):
-    def killed(name, side, args, computed=script.computed):
+def test_a_killed_run_keeps_what_it_confirmed_and_leaves_no_worktree(toy, monkeypatch):
+    def killed(name, side, args, computed=confirm_records.computed):
         if name == "other":
             raise KeyboardInterrupt
         return computed(name, side, args)
 
-    monkeypatch.setattr(script, "computed", killed)
+    monkeypatch.setattr(confirm_records, "computed", killed)
     with pytest.raises(KeyboardInterrupt):
         toy("--only", "close", "other")
     assert [c.experiment for c in read_confirmations(toy.results)] == ["close"]
@@ -231,14 +221,14 @@ def test_what_the_caller_got_wrong_is_named(toy, capfd, arguments, message):
     assert message in capfd.readouterr().err
 
 
-def test_an_unknown_commit_is_named(script, toy, capfd):
-    assert script.main(["nosuchcommit", "--results", str(toy.results)]) == 1
+def test_an_unknown_commit_is_named(toy, capfd):
+    assert confirm_records.main(["nosuchcommit", "--results", str(toy.results)]) == 1
     assert "nosuchcommit" in capfd.readouterr().err
 
 
-def test_folders_are_made_absolute(script, monkeypatch, tmp_path):
+def test_folders_are_made_absolute(monkeypatch, tmp_path):
     """The old code runs in another folder, where `data` would be another."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TUTORIAL_DATA", raising=False)
-    args = script.parse_arguments(["HEAD", "--cache", "trained"])
+    args = confirm_records.parse_arguments(["HEAD", "--cache", "trained"])
     assert (args.data_root, args.cache) == (tmp_path.resolve() / "data", tmp_path.resolve() / "trained")

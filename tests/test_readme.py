@@ -1,24 +1,16 @@
 """What the README says is what the committed records say, and its example runs."""
 
-import importlib.util
 import re
 
 import pytest
+import update_readme
 
 
-@pytest.fixture(scope="module")
-def update_readme(repository):
-    spec = importlib.util.spec_from_file_location("update_readme", repository / "scripts" / "update_readme.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_numbers_and_figure_are_those_of_the_records(update_readme, capsys):
+def test_numbers_and_figure_are_those_of_the_records(capsys):
     assert update_readme.main(["--check"]) == 0, capsys.readouterr().out
 
 
-def test_a_changed_number_is_noticed(update_readme):
+def test_a_changed_number_is_noticed():
     text = "a\n<!-- table1 -->\nold\n<!-- /table1 -->\nb"
     assert update_readme.with_table(text, "new") == "a\n<!-- table1 -->\n\nnew\n\n<!-- /table1 -->\nb"
     with pytest.raises(SystemExit, match="lost its markers"):

@@ -1,27 +1,23 @@
-"""What the tests of the site share: its scripts, the built site and a browser."""
+"""What the tests of the site share: the built site and a browser."""
 
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
 @pytest.fixture(scope="session")
-def site() -> Path:
+def site(repository: Path) -> Path:
     """The built site; `make test` builds it first."""
-    if not (ROOT / "site" / "index.html").exists():
+    if not (repository / "site" / "index.html").exists():
         pytest.skip("the site is not built: run make site")
-    return ROOT / "site"
+    return repository / "site"
 
 
 @pytest.fixture(scope="session")
