@@ -32,7 +32,7 @@ MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py
 
 
 def room(path):
-    """The first part of a module's path below the package: "attacks" for attacks/box_lbfgs.py."""
+    """The first part of a module's path below the package: "attacks" for attacks/lbfgs.py."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 

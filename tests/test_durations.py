@@ -1,6 +1,6 @@
 import pytest
 
-from tests.test_records import make_record
+from tests.shared import make_record
 from tutorial_pkg.durations import from_empty_cache, write_durations
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from tests.test_records import make_record
+from tests.shared import make_record
 from tutorial_pkg.figures import (
     STYLE,
     Renderer,

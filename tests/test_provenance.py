@@ -1,7 +1,7 @@
 import re
 from dataclasses import replace
 
-from tests.test_records import make_record
+from tests.shared import make_record
 from tutorial_pkg.figures import Renderer
 from tutorial_pkg.provenance import provenance, provenance_span
 

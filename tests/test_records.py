@@ -1,15 +1,14 @@
 import itertools
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.shared import make_record
 from tutorial_pkg.records import (
     Confirmation,
-    Record,
     RecordError,
     confirmation_chain,
     read_confirmations,
@@ -26,21 +25,6 @@ def test_a_profile_may_be_a_link_to_another_folder(tmp_path):
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "quick").symlink_to(path.parent.parent, target_is_directory=True)
     assert read_record(tmp_path / "results" / "quick" / "table9" / path.name).key == make_record().key
-
-
-def make_record(**changes):
-    record = Record(
-        experiment="table9",
-        profile="quick",
-        cell="model-seed0",
-        config={"dataset": "digits", "widths": [100, 10], "seed": 0},
-        data={"name": "digits", "checksum": "c" * 64},
-        fingerprint="f" * 64,
-        values={"error": 0.25, "missing": float("nan"), "far": float("inf"), "nested": [1.0, -float("inf")]},
-        provenance={"seconds": 1.5, "device": "CPU", "versions": {"torch": "2"}},
-        arrays={"rms": np.arange(6, dtype=np.float32).reshape(2, 3)},
-    )
-    return replace(record, **changes)
 
 
 def test_round_trip(tmp_path):
@@ -210,12 +194,6 @@ def test_a_failed_write_leaves_the_old_record(tmp_path, monkeypatch, step, call)
     assert path.read_bytes() == before
     assert sorted(p.name for p in path.parent.iterdir()) == ["model-seed0.json", "model-seed0.npz"]
     read_record(path)
-
-
-def test_records_knows_neither_torch_nor_matplotlib(repository):
-    source = (repository / "tutorial_pkg" / "records.py").read_text()
-    assert "torch" not in source.replace("torchvision", "")
-    assert "matplotlib" not in source
 
 
 def test_paths_become_text_and_a_path_may_be_text(tmp_path, monkeypatch):

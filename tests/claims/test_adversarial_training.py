@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.test_records import make_record
+from tests.shared import make_record
 from tutorial_pkg.claims import CLAIMS, judge
 
 BY_ID = {claim.id: claim for claim in CLAIMS}

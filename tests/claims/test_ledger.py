@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.test_records import make_record
+from tests.shared import make_record
 from tutorial_pkg.claims import CLAIMS, Claim, Verdict, judge, write_ledger
 from tutorial_pkg.claims.base import graded
 from tutorial_pkg.claims.rendering import IN_SHORT, PAGES, at_a_glance, ledger

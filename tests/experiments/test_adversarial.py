@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from tests.test_records import make_record
+from tests.shared import make_record
 from tutorial_pkg.adversarial_training.recipes import CANDIDATES, CHOSEN
 from tutorial_pkg.claims import CLAIMS, judge
 from tutorial_pkg.experiments import EXPERIMENTS

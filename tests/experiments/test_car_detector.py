@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.test_records import make_record
+from tests.shared import make_record
 from tutorial_pkg.data import load_photographs
 from tutorial_pkg.experiments import (
     Context,

@@ -1,6 +1,5 @@
 """The experiments on photographs, small, and what they show."""
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,39 +7,19 @@ import pytest
 import torch
 
 from tutorial_pkg.data import load_photographs
-from tutorial_pkg.experiments import Context, alexnet, figure5, figures3_4, run_cell, table5_trained
+from tutorial_pkg.experiments import alexnet, figure5, figures3_4, table5_trained
 from tutorial_pkg.experiments.figures3_4_rendering import NAMES
 from tutorial_pkg.experiments.natural_images import RECIPES, trained_alexnet, validation_inputs
-from tutorial_pkg.figures import Renderer
-from tutorial_pkg.models import load_pretrained_alexnet
+from tutorial_pkg.models import build_model
 from tutorial_pkg.paper import TABLE5
-from tutorial_pkg.records import read_record, write_record
+from tutorial_pkg.records import read_record
 from tutorial_pkg.training import images, ten_patches, train_images
 
-VALUE_KEY = re.compile(r"[\w+-]+(\.[\w+-]+)+")  # what the pages' {{ … }} accept
 RECIPE = RECIPES["quick"]
 
 
-@pytest.fixture(scope="module")
-def context(tmp_path_factory) -> Context:
-    return Context(cache=tmp_path_factory.mktemp("checkpoints"))
-
-
-def small_records(experiment, context, folder, **changes):
-    config = replace(experiment.configs["quick"], **changes)
-    records = [run_cell(experiment, "quick", name, cell, context) for name, cell in experiment.cells(config).items()]
-    return [read_record(write_record(folder, record)) for record in records]
-
-
-def rendered(experiment, records, folder) -> Renderer:
-    output = Renderer(folder, experiment.name, records)
-    experiment.render(records, output)
-    assert all(VALUE_KEY.fullmatch(key) for key in output.values)
-    return output
-
-
-def test_alexnet_records_curves_accuracy_and_cost(context, tmp_path):
-    (record,) = small_records(alexnet.EXPERIMENT, context, tmp_path / "records")
+def test_alexnet_records_curves_accuracy_and_cost(small_records, rendered, generated):
+    (record,) = small_records(alexnet.EXPERIMENT)
     values = record.values
     assert len(values["training"]["val_accuracy"]) == RECIPE.epochs
     assert values["training"]["seconds"] > 0
@@ -48,20 +27,20 @@ def test_alexnet_records_curves_accuracy_and_cost(context, tmp_path):
     # The last epoch's, but for rounding: it was computed in another batch size.
     assert values["top1"] == pytest.approx(values["training"]["val_accuracy"][-1], abs=0.02)
     assert values["top1"] <= values["top5"]
-    output = rendered(alexnet.EXPERIMENT, [record], tmp_path / "generated")
+    output = rendered(alexnet.EXPERIMENT, [record])
     assert {path.name for path in output.written} == {"curves.md", "network.md"}
-    table = tmp_path / "generated" / "alexnet" / "network.md"
+    table = generated / "alexnet" / "network.md"
     assert "earlier run" not in table.read_text()
     # Of a training that was interrupted, or done before, the record's own time is a part only.
     resumed = replace(record, provenance=record.provenance | {"seconds": values["training"]["seconds"] / 2})
-    rendered(alexnet.EXPERIMENT, [resumed], tmp_path / "generated")
+    rendered(alexnet.EXPERIMENT, [resumed])
     assert "the line below leaves out what an earlier run had done" in table.read_text()
 
 
-def test_ten_patches_are_averaged_as_probabilities(context, tmp_path):
+def test_ten_patches_are_averaged_as_probabilities(small_records, context):
     photographs = load_photographs()
     model, _ = trained_alexnet(RECIPE, photographs, 0, context)
-    (record,) = small_records(alexnet.EXPERIMENT, context, tmp_path / "records")
+    (record,) = small_records(alexnet.EXPERIMENT)
     right = []
     for picture, label in zip(photographs.val_images, photographs.val_labels, strict=True):
         with torch.no_grad():
@@ -70,16 +49,14 @@ def test_ten_patches_are_averaged_as_probabilities(context, tmp_path):
     assert record.values["top1_ten_patches"] == pytest.approx(float(sum(right)) / len(right), abs=0.02)
 
 
-def test_training_is_shared_and_not_repeated(context, tmp_path, monkeypatch):
-    small_records(alexnet.EXPERIMENT, context, tmp_path)
+def test_training_is_shared_and_not_repeated(small_records, monkeypatch):
+    small_records(alexnet.EXPERIMENT)
     monkeypatch.setattr(images, "_train_epoch", lambda *args: pytest.fail("trained again"))
-    small_records(alexnet.EXPERIMENT, context, tmp_path)
+    small_records(alexnet.EXPERIMENT)
 
 
-def test_figures_3_and_4_show_validation_images_and_measure_them(context, tmp_path):
-    records = small_records(
-        figures3_4.EXPERIMENT, context, tmp_path / "records", num_directions=12, k=4, num_resamples=99, num_rows=2
-    )
+def test_figures_3_and_4_show_validation_images_and_measure_them(small_records, rendered):
+    records = small_records(figures3_4.EXPERIMENT, num_directions=12, k=4, num_resamples=99, num_rows=2)
     photographs = load_photographs()
     centres = (validation_inputs(RECIPE, photographs) * 255).round().to(torch.uint8).movedim(1, -1).numpy()
     known = {image.tobytes() for image in centres}
@@ -101,13 +78,13 @@ def test_figures_3_and_4_show_validation_images_and_measure_them(context, tmp_pa
     # Whatever lies far out in pixels is alike in colour.
     pixels = by_layer["pixels"].values["means"]
     assert pixels["uniform"]["colour_distance"] < pixels["chance"]["colour_distance"]
-    output = rendered(figures3_4.EXPERIMENT, records, tmp_path / "generated")
+    output = rendered(figures3_4.EXPERIMENT, records)
     names = {"figure3", "figure4", "chance", "pixels-units", "pixels-uniform", "effects", "statistics", "layers"}
     assert {path.stem for path in output.written} == names
 
 
-def test_figure_5_fools_every_image_and_shows_the_change(context, tmp_path):
-    records = small_records(figure5.EXPERIMENT, context, tmp_path / "records", num_images=3, num_nearest=2)
+def test_figure_5_fools_every_image_and_shows_the_change(small_records, rendered, generated):
+    records = small_records(figure5.EXPERIMENT, num_images=3, num_nearest=2)
     by_goal = {record.config["goal"]: record for record in records}
     assert set(by_goal) == {"far", "nearest", "penalty"}
     # A network as small as this one is flat in places, so that a class may be out of reach; the nearest never is.
@@ -124,15 +101,15 @@ def test_figure_5_fools_every_image_and_shows_the_change(context, tmp_path):
     reached = by_goal["far"].arrays["rms"] < np.inf
     assert set(np.array(by_goal["far"].values["targets"])[reached]) <= {"flower, top left"}
     assert "flower, top left" not in by_goal["far"].values["labels"]
-    output = rendered(figure5.EXPERIMENT, records, tmp_path / "generated")
+    output = rendered(figure5.EXPERIMENT, records)
     assert {path.stem for path in output.written} == {"figure5-far", "figure5-nearest", "distribution", "distortions"}
     for goal, number in (("far", 3), ("nearest", 2)):
-        shown = (tmp_path / "generated" / "figure5" / f"figure5-{goal}.md").read_text()
+        shown = (generated / "figure5" / f"figure5-{goal}.md").read_text()
         assert shown.count("<image ") == 3 * number
 
 
-def test_table_5_reads_every_layer_before_and_after_training(context, tmp_path):
-    records = small_records(table5_trained.EXPERIMENT, context, tmp_path / "records")
+def test_table_5_reads_every_layer_before_and_after_training(small_records, rendered):
+    records = small_records(table5_trained.EXPERIMENT)
     by_weights = {record.config["weights"]: record.values["layers"] for record in records}
     assert list(by_weights) == ["before", "after"]
     untrained, _ = train_images(replace(RECIPE, epochs=0), load_photographs(), seed=0)
@@ -142,14 +119,16 @@ def test_table_5_reads_every_layer_before_and_after_training(context, tmp_path):
         assert list(layers) == list(TABLE5)
         assert layers["conv1"]["grid"] == [28, 28]
     assert by_weights["before"]["fc1"]["upper"] != by_weights["after"]["fc1"]["upper"]
-    output = rendered(table5_trained.EXPERIMENT, records, tmp_path / "generated")
+    output = rendered(table5_trained.EXPERIMENT, records)
     assert {path.name for path in output.written} == {"table5.md", "table5-continuous.md"}
 
 
-def test_the_full_size_also_reads_torchvisions_weights(tmp_path):
-    config = table5_trained.CONFIGS["paper"]
-    assert set(table5_trained.cells(config)) == {"before-seed0", "after-seed0", "torchvision-seed0"}
-    assert load_pretrained_alexnet is table5_trained.load_pretrained_alexnet
+def test_the_full_size_also_reads_torchvisions_weights(context, monkeypatch):
+    published = build_model("alexnet-tiny")
+    monkeypatch.setattr(table5_trained, "load_pretrained_alexnet", lambda: published)
+    cells = table5_trained.cells(table5_trained.CONFIGS["paper"])
+    assert set(cells) == {"before-seed0", "after-seed0", "torchvision-seed0"}
+    assert table5_trained._network(cells["torchvision-seed0"], context) == (published, 224)
 
 
 def test_the_committed_network_is_as_good_as_it_has_to_be(repository):

@@ -6,17 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.test_records import make_record
+from tests.shared import make_record
 from tutorial_pkg import paper
-from tutorial_pkg.experiments import Context, figure7, table1
+from tutorial_pkg.experiments import figure7, table1
 from tutorial_pkg.experiments.targets import random_other_classes
 from tutorial_pkg.figures import Renderer
 from tutorial_pkg.training import TABLE1_RECIPES, train
-
-
-@pytest.fixture(scope="module")
-def context(tmp_path_factory):
-    return Context(cache=tmp_path_factory.mktemp("checkpoints"))
 
 
 @pytest.fixture(scope="module")

@@ -1,41 +1,19 @@
 """The experiments on §3, small, and what they show."""
 
-import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from tutorial_pkg.experiments import EXPERIMENTS, Context, figures1_2, run_cell, units
+from tutorial_pkg.experiments import figures1_2, run_cell, units
 from tutorial_pkg.experiments.units_rendering import KINDS, LAYERS, NAMES
-from tutorial_pkg.figures import Renderer
-from tutorial_pkg.records import read_record, write_record
+from tutorial_pkg.records import read_record
 from tutorial_pkg.units import OF_DIRECTIONS, STATISTICS
 
-VALUE_KEY = re.compile(r"[\w+-]+(\.[\w+-]+)+")  # what the pages' {{ … }} accept
 
-
-@pytest.fixture(scope="module")
-def context(tmp_path_factory) -> Context:
-    return Context(cache=tmp_path_factory.mktemp("checkpoints"))
-
-
-def small_records(experiment, context, folder, **changes):
-    config = replace(experiment.configs["quick"], epochs=2, **changes)
-    records = [run_cell(experiment, "quick", name, cell, context) for name, cell in experiment.cells(config).items()]
-    return [read_record(write_record(folder, record)) for record in records]
-
-
-def rendered(experiment, records, folder) -> Renderer:
-    output = Renderer(folder, experiment.name, records)
-    experiment.render(records, output)
-    assert all(VALUE_KEY.fullmatch(key) for key in output.values)
-    return output
-
-
-def test_figures_1_and_2_show_rows_of_test_digits(context, tmp_path, digits):
-    (record,) = small_records(figures1_2.EXPERIMENT, context, tmp_path / "records")
+def test_figures_1_and_2_show_rows_of_test_digits(small_records, digits, rendered):
+    (record,) = small_records(figures1_2.EXPERIMENT, epochs=2)
     pixels = {image.tobytes() for image in (digits.test_inputs[:, 0] * 255).round().to(torch.uint8).numpy()}
     for kind, rows in (("units", 4), ("uniform", 4), ("chance", 4), ("quiz", 8)):
         shown = record.arrays[kind]
@@ -43,15 +21,13 @@ def test_figures_1_and_2_show_rows_of_test_digits(context, tmp_path, digits):
         assert {image.tobytes() for row in shown for image in row} <= pixels
     assert sum(record.values["quiz_is_unit"]) == 4
     assert np.mean(record.values["purity"]["units"]) > np.mean(record.values["purity"]["chance"])
-    output = rendered(figures1_2.EXPERIMENT, [record], tmp_path / "generated")
+    output = rendered(figures1_2.EXPERIMENT, [record])
     assert {path.name for path in output.written} == {"figure1.md", "figure2.md", "chance.md", "quiz.md"}
     assert len(output.values["figures1_2.quiz.answer"].split(", ")) == 4
 
 
-def test_units_records_every_statistic_of_every_layer(context, tmp_path):
-    records = small_records(
-        units.EXPERIMENT, context, tmp_path / "records", num_directions=16, ks=(4, 8), num_resamples=99, num_seeds=2
-    )
+def test_units_records_every_statistic_of_every_layer(small_records, rendered, generated):
+    records = small_records(units.EXPERIMENT, epochs=2, num_directions=16, ks=(4, 8), num_resamples=99, num_seeds=2)
     assert [record.config["seed"] for record in records] == [0, 1]
     of_sets = set(STATISTICS) - set(OF_DIRECTIONS)
     for record in records:
@@ -72,10 +48,10 @@ def test_units_records_every_statistic_of_every_layer(context, tmp_path):
         made = record.values["layers"]["onehot"]["by_k"]["4"]
         assert made["means"]["units"]["purity"] == 1
         assert made["comparisons"]["units-uniform"]["class_share"]["low"] > 0.5
-    output = rendered(units.EXPERIMENT, records, tmp_path / "generated")
+    output = rendered(units.EXPERIMENT, records)
     names = {"distributions", "effects", "statistics", "layers", "sizes", "readout"}
     assert {path.stem for path in output.written} == names
-    table = (tmp_path / "generated" / "units" / "statistics.md").read_text(encoding="utf-8")
+    table = (generated / "units" / "statistics.md").read_text(encoding="utf-8")
     assert all(f"| {name} |" in table for name in NAMES.values())
     assert all(name in table.splitlines()[0] for name in KINDS.values())
 
@@ -93,8 +69,3 @@ def test_conv_is_as_good_on_mnist_as_the_paper_says(repository):
     if not paths:
         pytest.skip("no laptop records")
     assert all(read_record(path).values["test_error"] <= 0.01 for path in paths)
-
-
-def test_both_are_registered():
-    assert EXPERIMENTS["figures1_2"] is figures1_2.EXPERIMENT
-    assert EXPERIMENTS["units"] is units.EXPERIMENT

@@ -8,13 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from tests.shared import weights
 from tutorial_pkg.training import TABLE1_RECIPES, checkpoints, train, trained_model
 
 QUICK = TABLE1_RECIPES["N100-100-10"].shortened(5)
-
-
-def weights(model):
-    return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
 def test_same_arguments_give_the_same_weights(digits):

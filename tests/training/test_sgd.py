@@ -3,16 +3,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tests.shared import weights
 from tutorial_pkg.data import Dataset
 from tutorial_pkg.metrics import error_rate
 from tutorial_pkg.models import build_model
 from tutorial_pkg.training import SgdRecipe, train_sgd, trained_model
 
 LINEAR = SgdRecipe("softmax", epochs=2)
-
-
-def weights(model):
-    return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
 def test_it_learns_what_can_be_separated(digits):
