@@ -132,7 +132,13 @@ class Renderer:
 
 
 def figure_block(figure: Figure, *, caption: str, alt: str) -> str:
-    """Return a figure as inline SVG with its caption below, in Markdown."""
+    """Return a figure as inline SVG with its caption below, in Markdown.
+
+    Args:
+        figure: drawn with `STYLE`, so that its colours can follow the palette.
+        caption: what a reader should see, in Markdown.
+        alt: what it shows, for those who cannot see it.
+    """
     svg = figure_svg(figure, title=alt)
     return f'<figure class="record" markdown="1">\n{svg}\n</figure>\n\n{caption_block(caption)}\n'
 
@@ -155,7 +161,13 @@ def write_values(root: Path, values: dict[str, str]) -> None:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, num_text_columns: int = 1) -> str:
-    """Return a Markdown table: the first columns, of text, left-aligned and those of numbers right-aligned."""
+    """Return a Markdown table: the first columns, of text, left-aligned and those of numbers right-aligned.
+
+    Args:
+        header: a title a column.
+        rows: cells in Markdown, as many a row as titles.
+        num_text_columns: how many columns are of text.
+    """
     alignment = ["---" if i < num_text_columns else "---:" for i in range(len(header))]
     lines = [header, alignment, *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -180,7 +192,12 @@ def signed(value: float, digits: int = 2) -> str:
 
 
 def with_interval(value: float, low: float, high: float, digits: int = 2) -> str:
-    """Format a difference and its interval, "+0.05 [−0.01, +0.11]"."""
+    """Format a difference and its interval, "+0.05 [−0.01, +0.11]".
+
+    Args:
+        value, low, high: the difference and the ends of its interval.
+        digits: after the point.
+    """
     return f"{signed(value, digits)} [{signed(low, digits)},\N{NO-BREAK SPACE}{signed(high, digits)}]"
 
 
@@ -193,6 +210,7 @@ def mean_sd(values: Sequence[float], digits: int = 2, scale: float = 1.0) -> str
     """Format a mean and, from two values on, their standard deviation, "1.64 ± 0.05", on one line.
 
     Args:
+        values: one a seed, split or network; the deviation is the sample's, over n − 1.
         digits: after the point.
         scale: what both are multiplied by.
     """
@@ -204,7 +222,12 @@ def mean_sd(values: Sequence[float], digits: int = 2, scale: float = 1.0) -> str
 
 
 def beside(ours: str, other: str, *, below: bool = False) -> str:
-    """Format a cell: our number, and another small and in parentheses after or below it."""
+    """Format a cell: our number, and another small and in parentheses after or below it.
+
+    Args:
+        ours, other: formatted numbers.
+        below: put the other one on a line of its own.
+    """
     return f"{ours}{'<br>' if below else '&nbsp;'}<small>({other})</small>"
 
 

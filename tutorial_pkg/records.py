@@ -87,13 +87,26 @@ _IN_CODE = {"from": "before", "to": "after"}  # `from` is Python's
 
 
 def record_key(experiment: str, cell: str, config: Mapping[str, Any], data: Mapping[str, str], fingerprint: str) -> str:
-    """Return the key of the record that this experiment, configuration, data and code would give."""
+    """Return the key of the record that this experiment, configuration, data and code would give: a SHA-256 in hex.
+
+    Args:
+        experiment, cell: their names.
+        config: the cell's configuration, a mapping of plain values or what `to_plain` makes plain.
+        data: name and checksum of the data set.
+        fingerprint: of the experiment's code.
+    """
     identity = [experiment, cell, to_plain(config), dict(data), fingerprint]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def record_path(root: Path, profile: str, experiment: str, cell: str) -> Path:
-    """Return `<root>/<profile>/<experiment>/<cell>.json`."""
+    """Return `<root>/<profile>/<experiment>/<cell>.json`.
+
+    Args:
+        root: the folder of all records.
+        profile: "quick", "laptop" or "paper".
+        experiment, cell: their names.
+    """
     return root / profile / experiment / f"{cell}.json"
 
 
@@ -189,6 +202,11 @@ def confirmation_chain(
     """Return the fewest confirmations that lead from one fingerprint of an experiment to another, [] if none do.
 
     A confirmation says that two codes give the same numbers, so it may be followed in either direction.
+
+    Args:
+        confirmations: of any experiments, as `read_confirmations` returns them.
+        experiment: whose confirmations count.
+        start, end: fingerprints; from one to itself the chain is empty, too.
     """
     chains: dict[str, list[Confirmation]] = {start: []}
     pending = deque([start])

@@ -37,6 +37,11 @@ def autoencoder_classifier(code_size: int = 400, num_inputs: int = PIXELS, num_c
     """Return "AE400-10": a sigmoid code layer, to be trained as a sparse autoencoder, and a softmax on it.
 
     `training.pretrain_autoencoder` trains the code; it is not fine-tuned afterwards.
+
+    Args:
+        code_size: sigmoid units.
+        num_inputs: pixels of an image, of any shape.
+        num_classes: logits.
     """
     return LayeredModel(
         {
@@ -50,6 +55,11 @@ def convolutional(num_channels: int = 32, num_hidden: int = 256, num_classes: in
     """Return "Conv": convolution, max pooling, fully connected, dropout, softmax.
 
     The paper gives the order of the layers and no sizes; these are this project's choice.
+
+    Args:
+        num_channels: filters of 5×5 pixels; inputs are `[batch, 1, 28, 28]`.
+        num_hidden: units of the fully connected layer.
+        num_classes: logits.
     """
     side = (28 - 4) // 2
     return LayeredModel(
@@ -64,7 +74,11 @@ def convolutional(num_channels: int = 32, num_hidden: int = 256, num_classes: in
 
 
 def build_mnist_model(name: str) -> LayeredModel:
-    """Build one of the MNIST models by name; see `models.build_model`."""
+    """Build one of the MNIST models by name; see `models.build_model`.
+
+    Raises:
+        ValueError: the name is none of these models'.
+    """
     if name == "softmax":
         return softmax_regression()
     if name == "conv":

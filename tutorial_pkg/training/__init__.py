@@ -1,7 +1,7 @@
 """Training as the paper does it: full-batch L-BFGS to convergence, quadratic weight decay.
 
-Of the MNIST models Conv alone is trained by mini-batches, with `train_sgd`; networks for photographs are trained with
-`train_images`, and QuocNet without labels with `train_tica`.
+Mini-batches are for the others: Conv is trained with `train_sgd`, networks for photographs with `train_images`, QuocNet
+without labels with `train_tica`, and networks on adversarial examples with `adversarial_training.train_adversarially`.
 """
 
 from tutorial_pkg.training.autoencoder import pretrain_autoencoder

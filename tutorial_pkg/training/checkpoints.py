@@ -50,13 +50,20 @@ def trained_model(
 
     Args:
         recipe: a dataclass that `trainer` takes; its field `model` names the model.
+        dataset: what to train on; its checksum is part of the key.
+        seed: for `trainer`, likewise.
         cache: a folder. A model that is not there is trained, and so is one whose file is damaged or another
             model's, with a warning that names the file.
+        device: "cpu", "cuda" or "mps", to train on and to leave the model on; a checkpoint serves all of them.
+        progress: show a progress bar while training.
         trainer: what trains. It is an argument so that a record depends on its own trainer's code and on no
             other's.
         build: returns a model of that kind, whose weights are then read; by default `build_model(recipe.model)`.
         result_type: the dataclass of plain values that `trainer` returns beside the model.
         resumable: whether `trainer` takes `state`, a file beside the checkpoint that holds an unfinished run.
+
+    Returns:
+        The model in evaluation mode, and what `trainer` returned beside it.
 
     Raises:
         OSError: a checkpoint is there and cannot be read, for want of permission for instance. Too little memory

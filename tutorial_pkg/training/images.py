@@ -200,7 +200,18 @@ def train_images(
 def evaluate(
     model: nn.Module, dataset: ImageDataset, recipe: ImageRecipe, *, device: str = "cpu", batch_size: int = 250
 ) -> tuple[float, float]:
-    """Return the mean loss and the accuracy on the centres of the validation images."""
+    """Return the mean loss and the accuracy on the centres of the validation images.
+
+    Args:
+        model: is left in evaluation mode.
+        dataset: its validation part is used.
+        recipe: says how images are resized and cut, and whether to compute in 16 bits.
+        device: where the model is.
+        batch_size: images at a time.
+
+    Returns:
+        The mean cross-entropy in nats, and the share of images classified correctly, in [0, 1].
+    """
     model.eval()
     total, right = 0.0, 0
     for images, labels in zip(dataset.val_images.split(batch_size), dataset.val_labels.split(batch_size), strict=True):

@@ -87,7 +87,11 @@ def train_classifier(
 def quadratic_decay(
     model: nn.Module, weight_decay: Sequence[float], *, convention: str, decay_biases: bool
 ) -> Callable[[], Tensor]:
-    """Return a function that computes the decay term of the model as it is when called."""
+    """Return a function that computes the decay term of the model as it is when called.
+
+    Raises:
+        ValueError: the convention is unknown, a decay is negative, or there is not one for each trained layer.
+    """
     layers = [
         module
         for module in model.modules()

@@ -69,6 +69,16 @@ def train(
 
     The global random state is left as it was.
 
+    Args:
+        recipe: the model and its training, such as one of `TABLE1_RECIPES`.
+        dataset: its training part is used, inputs `[N, 1, 28, 28]` in [0, 1].
+        seed: decides the initial weights.
+        device: "cpu", "cuda" or "mps"; where the model is left, too.
+        progress: show a progress bar.
+
+    Returns:
+        The model in evaluation mode, and how training went.
+
     Raises:
         ValueError: the recipe is not understood.
         FloatingPointError: the loss is not finite.

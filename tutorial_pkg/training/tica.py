@@ -324,7 +324,14 @@ def measure_steps(
 
 
 def step_memory(config: QuocNetConfig, stage: int, *, batch_size: int, tied: bool) -> int:
-    """Return about how many bytes a training step of a stage needs, with the weights of the stages below at hand."""
+    """Return about how many bytes a training step of a stage needs, with the weights of the stages below at hand.
+
+    Args:
+        config: the network; no memory is taken for its weights.
+        stage: from 1.
+        batch_size: images a step.
+        tied: whether the decoder W₂ is W₁.
+    """
     with torch.device("meta"):
         weights = [module.weight for module in quocnet(config).modules() if isinstance(module, LocalFilters)]
     *below, trained = weights[:stage]

@@ -80,6 +80,15 @@ def scores_by_kind(
     "nonnegative" random directions; "principal" components; and "chance", scores that are pure noise, whose
     top sets are random images.
 
+    Args:
+        features: φ(x), a row an image.
+        count: directions of a kind at most; of principal components there are no more than units or images.
+        k: size of the top sets that a unit has to be able to single out.
+        generator: draws units, directions and noise.
+
+    Returns:
+        Kind → scores, a column a direction.
+
     Raises:
         ValueError: fewer than two units are live.
     """
@@ -103,7 +112,13 @@ def scores_by_kind(
 def class_matched_sets(
     sets: Int[Tensor, "sets k"], labels: Int[Tensor, " images"], generator: torch.Generator
 ) -> Int[Tensor, "sets k"]:
-    """Return sets of random images with the same classes: what the class alone makes images share."""
+    """Return sets of random images with the same classes: what the class alone makes images share.
+
+    Args:
+        sets: indices of images, a row a set.
+        labels: of all images.
+        generator: draws the images; no set gets one twice.
+    """
     matched = torch.empty_like(sets)
     for label in labels[sets].unique():
         place = labels[sets] == label
@@ -118,7 +133,16 @@ def class_matched_sets(
 def set_statistics(
     sets: Int[Tensor, "sets k"], features: Float[Tensor, "images units"], images: ImageSet
 ) -> dict[str, Float[Tensor, " sets"]]:
-    """Return what the images of each set have in common: `STATISTICS` but the last three, which `Profile` has."""
+    """Return what the images of each set have in common: `STATISTICS` but the last three, which `Profile` has.
+
+    Args:
+        sets: indices of images, a row a set.
+        features: of all images; distances in them are Euclidean.
+        images: all images, with what is known of them.
+
+    Returns:
+        Statistic → a number a set. Entropy is in bits; spreads are relative to that of all images.
+    """
     strokes, style = images.strokes, images.style
     spreads = {f"{name}_spread": relative_spread(getattr(strokes, name), sets) for name in STYLE}
     within = torch.stack([relative_spread(style[:, i], sets) for i in range(len(STYLE))])

@@ -71,6 +71,13 @@ def pooled(effects: Sequence[tuple[float, float, float]]) -> tuple[float, float,
 def cliffs_delta(first: np.ndarray, second: np.ndarray, axis: int = -1) -> np.ndarray:
     """Return Cliff's δ along an axis; equal values count for neither side.
 
+    Args:
+        first, second: two samples, of the same shape but for their sizes along the axis.
+        axis: along which the samples are.
+
+    Returns:
+        P(first > second) − P(first < second), in [−1, 1]; the axis is gone.
+
     Example:
         >>> float(cliffs_delta(np.array([3.0, 4.0]), np.array([1.0, 3.0])))
         0.75
