@@ -22,6 +22,8 @@ itself, with its strict mode, sees Markdown.
 from __future__ import annotations
 
 import re
+from html import escape
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,16 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from nbclient.exceptions import CellExecutionError
-from page_markdown import SVG, Records, download_notebook, keep_together, marked_if_wide, notebook_markdown
+from page_markdown import (
+    SVG,
+    Records,
+    download_notebook,
+    first_sentences,
+    keep_together,
+    marked_if_wide,
+    notebook_markdown,
+    unique_ids,
+)
 
 _figures: list[str] = []
 _characters: set[str] = set()
@@ -69,16 +80,20 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) 
             markdown = records.resolve(markdown)
     except (ValueError, CellExecutionError) as error:
         raise PluginError(f"{page.file.src_uri}: {error}") from error
-    return SVG.sub(_stash, markdown)
+    if page.parent is None:  # a page that is alone in its part of the navigation, which would list it and no other
+        page.meta.setdefault("hide", ["navigation"])
+    number = count(1)
+    return SVG.sub(lambda match: _stash(unique_ids(match[0], f"figure{next(number)}")), markdown)
 
 
 def on_page_content(html: str, page: Page, **_: Any) -> str:
-    """Write mathematics as MathML, and keep numbers on one line with their signs."""
+    """Write mathematics as MathML, keep numbers on one line with their signs, and describe the page."""
     try:
         html = keep_together(render_arithmatex(html))
     except ValueError as error:
         raise PluginError(f"{page.file.src_uri}: {error}") from error
     _characters.update(math_characters(html))
+    page.meta.setdefault("description", escape(first_sentences(html)))
     return html
 
 
@@ -108,8 +123,8 @@ def _with_download(markdown: str, stem: str) -> str:
     return re.sub(r"^(# .*)$", rf"\1\n\n{link}", markdown, count=1, flags=re.MULTILINE)
 
 
-def _stash(match: re.Match[str]) -> str:
-    _figures.append(marked_if_wide(match[0]))
+def _stash(svg: str) -> str:
+    _figures.append(marked_if_wide(svg))
     return f'<i data-figure="{len(_figures) - 1}"></i>'
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from html import escape
+from html import escape, unescape
 from math import inf
 from pathlib import Path
 
@@ -31,6 +31,8 @@ SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
 VARIABLE = re.compile(r"var\((--[\w-]+)(?:, ?([^)]*))?\)")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 MARKUP = re.compile(r"(<(code|pre|math|svg|script|style)\b.*?</\2>|<[^>]*>)", re.DOTALL)
+PARAGRAPH = re.compile(r"<p\b[^>]*>(?!<a class=\"notebook)(.*?)</p>", re.DOTALL)
+TAG = re.compile(r"<[^>]*>")
 NAME = re.compile(r"\b[A-Z]+\d+(?:-\d+)+(?:\(\S+?\))?")  # a model's: N100-100-10, FC10(1e-4)
 FONT_SIZE = re.compile(r"font(?:-size)?: (?:[^;\"]* )?([\d.]+)px")
 WIDE = 410  # points
@@ -110,13 +112,12 @@ def notebook_markdown(notebook: NotebookNode, records: Records) -> str:
         ValueError: an output differs from run to run, since it shows the address of an object.
     """
     parts: list[str] = []
-    for i, cell in enumerate(notebook.cells):
+    for cell in notebook.cells:
         if cell.cell_type == "markdown":
             parts.append(records.resolve(cell.source))
         elif cell.cell_type == "code" and cell.source.strip():
             parts.append(_code(cell))
-            outputs = enumerate(_joined(cell.outputs))
-            parts += [text for n, output in outputs if (text := _output(output, cell, f"c{i}o{n}"))]
+            parts += [text for output in _joined(cell.outputs) if (text := _output(output, cell))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -142,13 +143,13 @@ def _code(cell: NotebookNode) -> str:
     return f'??? abstract "Code"\n\n{indented}'
 
 
-def _output(output: NotebookNode, cell: NotebookNode, name: str) -> str:
+def _output(output: NotebookNode, cell: NotebookNode) -> str:
     if output.output_type == "stream":
         return _text(output.text)
     data = output.get("data", {})
     alt, caption = cell.metadata.get("alt", ""), cell.metadata.get("caption", "")
     if "image/svg+xml" in data:
-        return figure_html(unique_ids(data["image/svg+xml"], name), alt, caption)
+        return figure_html(data["image/svg+xml"], alt, caption)
     if "image/png" in data:
         source = "data:image/png;base64," + data["image/png"].replace("\n", "")
         return _figure(f'<img src="{source}" alt="{escape(alt)}">', caption)
@@ -165,6 +166,26 @@ def _output(output: NotebookNode, cell: NotebookNode, name: str) -> str:
 def _text(text: str) -> str:
     text = COLOUR.sub("", text).strip("\n")
     return f'<pre class="output" data-search-exclude><code>{escape(text, quote=False)}</code></pre>' if text else ""
+
+
+def first_sentences(html: str, enough: int = 60) -> str:
+    """Return how a page begins, as plain text: so many sentences of its first paragraph that they say something.
+
+    Args:
+        html: the page's content.
+        enough: characters.
+
+    Example:
+        >>> first_sentences('<p><a class="notebook" href="a">Download</a></p><p>One &amp; <b>two</b>. Three.</p>')
+        'One & two. Three.'
+    """
+    paragraphs = [re.sub(r"\s+", " ", unescape(TAG.sub("", text))).strip() for text in PARAGRAPH.findall(html)]
+    begin = ""
+    for sentence in re.split(r"(?<=[.!?:]) (?=[A-Z])", next(filter(None, paragraphs), "")):
+        if len(begin) >= enough:
+            break
+        begin = f"{begin} {sentence}".strip()
+    return begin
 
 
 def keep_together(html: str) -> str:
@@ -216,8 +237,12 @@ def marked_if_wide(svg: str) -> str:
 
 
 def unique_ids(svg: str, prefix: str) -> str:
-    """Return an SVG whose ids begin with `prefix`, so that two figures on a page do not share any."""
-    svg = re.sub(r'(\sid=")', rf"\g<1>{prefix}-", svg)
+    """Return an SVG whose ids begin with `prefix`, so that two figures on a page do not share any.
+
+    Only those that it refers to itself are kept: Matplotlib gives one to everything, and the same one to equal images.
+    """
+    referred = set(re.findall(r'(?:href="#|url\(#)([^")]+)', svg))
+    svg = re.sub(r'\sid="([^"]*)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in referred else "", svg)
     return re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}-", svg)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,20 +19,29 @@ RESOURCES = {("script", "src"), ("link", "href"), ("img", "src"), ("iframe", "sr
 
 
 class Page(HTMLParser):
-    """What a page refers to, what it can be referred to by, and its text outside code."""
+    """What a page refers to, what it can be referred to by, what it says of itself, and its text outside code."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.links: set[str] = set()
         self.resources: set[str] = set()
         self.ids: set[str] = set()
+        self.repeated_ids: set[str] = set()
+        self.levels: list[int] = []
+        self.description = ""
         self.prose = ""
         self._skipping: list[str] = []
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
+        if values.get("id") in self.ids:
+            self.repeated_ids.add(values["id"])
         self.ids |= {values[name] for name in ("id", "name") if name in values}
+        if re.fullmatch("h[1-6]", tag):
+            self.levels.append(int(tag[1]))
+        if tag == "meta" and values.get("name") == "description":
+            self.description = values["content"]
         if tag == "a" and "href" in values:
             self.links.add(values["href"])
         for element, name in RESOURCES:
@@ -113,6 +123,39 @@ def test_nothing_of_the_source_is_left_in_the_text(pages: dict[Path, Page]) -> N
         left = re.search(r"\{\{ *[\w-]+\.[\w.-]+ *\}\}|--8<--|\\\(|\\\[|^ *!!! |\]\[tutorial_pkg|\[\^", page.prose)
         assert left is None, f"{path}: {left}"
         assert "data-figure" not in path.read_text(encoding="utf-8"), path
+
+
+def test_no_id_is_used_twice(pages: dict[Path, Page]) -> None:
+    assert {path.name: page.repeated_ids for path, page in pages.items() if page.repeated_ids} == {}
+
+
+def test_no_level_of_headings_is_left_out(pages: dict[Path, Page]) -> None:
+    for path, page in pages.items():
+        assert page.levels[0] == 1, path
+        assert all(below <= above + 1 for above, below in pairwise(page.levels)), f"{path}: {page.levels}"
+
+
+def test_every_page_has_a_title_and_a_description_of_its_own(pages: dict[Path, Page]) -> None:
+    of_pages = {path: page for path, page in pages.items() if path.name != "404.html"}
+    descriptions = [page.description for page in of_pages.values()]
+    assert len(set(descriptions)) == len(of_pages)
+    assert min(map(len, descriptions)) > 20
+    assert max(map(len, descriptions)) < 300
+    for path in of_pages:
+        title = re.search("<title>(.*?)</title>", path.read_text(encoding="utf-8"))
+        assert title
+        parts = title[1].split(" - ")
+        assert len(set(parts)) == len(parts), title[1]
+
+
+def test_a_list_of_pages_names_more_than_one(site: Path, browser: Any) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    for address in addresses(site):
+        page.goto(address)
+        if page.is_visible(".md-sidebar--primary") and not address.endswith("/404.html"):
+            links = page.query_selector_all(".md-sidebar--primary .md-nav__item--active .md-nav__link")
+            assert sum(link.is_visible() for link in links) > 1, address
+    page.close()
 
 
 def test_figures_follow_the_palette(pages: dict[Path, Page]) -> None:
@@ -201,12 +244,21 @@ def test_dark_colours_reach_the_figures(site: Path, browser: Any) -> None:
     assert inks["light"] != inks["dark"]
 
 
-def test_search_works_from_a_file(site: Path, browser: Any) -> None:
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("stranger still", "introduction.html"),  # of that page only
+        ("goose", "alexnet.html"),  # between quotation marks or before a full stop
+        ("minimum_distortion", "attacks.html"),
+        ("0.0065", "alexnet.html"),
+    ],
+)
+def test_search_works_from_a_file(site: Path, browser: Any, words: str, found: str) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto((site / "index.html").as_uri())
     page.click("input.md-search__input")
-    page.keyboard.type("stranger still")  # of the introduction only
-    page.wait_for_selector('.md-search-result__link[href*="introduction.html"]', timeout=10_000)
+    page.keyboard.type(words)
+    page.wait_for_selector(f'.md-search-result__link[href*="{found}"]', timeout=10_000)
     page.close()
 
 

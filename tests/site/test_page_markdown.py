@@ -131,8 +131,10 @@ def test_figure_has_its_description_and_caption(records: Records) -> None:
 
 
 def test_two_figures_share_no_id() -> None:
-    svg = '<svg><clipPath id="p1"/><g clip-path="url(#p1)"><use href="#p1"/></g></svg>'
-    assert unique_ids(svg, "f") == ('<svg><clipPath id="f-p1"/><g clip-path="url(#f-p1)"><use href="#f-p1"/></g></svg>')
+    svg = '<svg id="figure_1"><clipPath id="p1"/><g clip-path="url(#p1)"><use href="#p1"/></g><image id="i"/></svg>'
+    assert unique_ids(svg, "f") == (
+        '<svg><clipPath id="f-p1"/><g clip-path="url(#f-p1)"><use href="#f-p1"/></g><image/></svg>'
+    )
 
 
 @pytest.mark.parametrize(
