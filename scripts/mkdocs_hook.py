@@ -4,7 +4,7 @@ What a page author may write, in docs/**/*.md and in the Markdown cells of docs/
 
 - `{{ table1.softmax1.test_error }}`: a number of a record, from docs/_generated/values.json. An unknown key
   fails the build and names the keys there are. Code is left alone, and so is LaTeX's `{{`.
-- `--8<-- "table1/table.md"` or `--8<-- "figure7/images.svg"`, alone on a line: a fragment of docs/_generated.
+- `--8<-- "table1/table.md"`, alone on a line: a fragment of docs/_generated.
   A missing one fails the build; with ` if present` at the end of the line it is dropped.
 - `$…$` and `$$…$$`: LaTeX, which becomes MathML here. An unknown command fails the build. In a table write
   `\lvert x \rvert` instead of `|x|`, and keep mathematics out of headings.

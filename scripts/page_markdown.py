@@ -92,14 +92,13 @@ class Records:
         return self.values[key]
 
     def fragment(self, name: str, optional: bool = False) -> str:
-        """Return a fragment as Markdown; an SVG becomes an HTML figure of one line."""
+        """Return a fragment of Markdown, with its own includes and values put in."""
         path = self.root / name
         if not path.is_file():
             if optional:
                 return ""
             raise ValueError(f'no fragment "{name}" in {self.root.name}; run scripts/build_figures.py')
-        text = path.read_text(encoding="utf-8")
-        return figure_html(text) if path.suffix == ".svg" else self.resolve(text)
+        return self.resolve(path.read_text(encoding="utf-8"))
 
 
 def notebook_markdown(notebook: NotebookNode, records: Records) -> str:
@@ -109,7 +108,7 @@ def notebook_markdown(notebook: NotebookNode, records: Records) -> str:
     fold its code.
 
     Raises:
-        ValueError: an output differs from run to run, since it shows the address of an object.
+        ValueError: an output is neither SVG nor text, or differs from run to run, since it shows an object's address.
     """
     parts: list[str] = []
     for cell in notebook.cells:
@@ -150,13 +149,8 @@ def _output(output: NotebookNode, cell: NotebookNode) -> str:
     alt, caption = cell.metadata.get("alt", ""), cell.metadata.get("caption", "")
     if "image/svg+xml" in data:
         return figure_html(data["image/svg+xml"], alt, caption)
-    if "image/png" in data:
-        source = "data:image/png;base64," + data["image/png"].replace("\n", "")
-        return _figure(f'<img src="{source}" alt="{escape(alt)}">', caption)
-    if "text/html" in data:
-        return f'<div class="output">{" ".join(data["text/html"].split())}</div>'
-    if "text/markdown" in data:
-        return data["text/markdown"]
+    if others := sorted(set(data) - {"text/plain"}):
+        raise ValueError(f"a cell shows {', '.join(others)}; a page can show SVG and text: draw it, or print it")
     text = data.get("text/plain", "")
     if ADDRESS.match(text):
         raise ValueError(f"a cell shows {text!r}, which differs from run to run; end its last line with ;")

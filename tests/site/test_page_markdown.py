@@ -16,6 +16,8 @@ from page_markdown import (
     unique_ids,
 )
 
+from tutorial_pkg.figures import themable_svg
+
 SVG = '<?xml version="1.0"?>\n<svg width="72pt" height="36pt" viewBox="0 0 72 36">\n\n<path id="a"/></svg>'
 
 
@@ -23,7 +25,7 @@ SVG = '<?xml version="1.0"?>\n<svg width="72pt" height="36pt" viewBox="0 0 72 36
 def records(tmp_path: Path) -> Records:
     (tmp_path / "table1").mkdir()
     (tmp_path / "table1" / "table.md").write_text("| a |\n| - |\n| {{ table1.softmax1.test_error }} |\n")
-    (tmp_path / "table1" / "plot.svg").write_text(SVG)
+    (tmp_path / "table1" / "plot.md").write_text(f'<figure markdown="1">\n{themable_svg(SVG)}\n</figure>\n')
     values = {"table1.softmax1.test_error": "7.4 %", "table1.N100-100-10.test_error": "1.6 %"}
     (tmp_path / "values.json").write_text(json.dumps(values))
     return Records(tmp_path)
@@ -79,8 +81,8 @@ def test_missing_fragment_fails_unless_optional(records: Records) -> None:
     assert records.resolve('--8<-- "table1/nothing.md" if present') == ""
 
 
-def test_svg_fragment_is_one_line_that_scales(records: Records) -> None:
-    figure = records.resolve('--8<-- "table1/plot.svg"')
+def test_a_figure_is_one_line_that_scales() -> None:
+    figure = figure_html(SVG)
     assert figure.startswith('<figure class="figure"><svg')
     assert "\n" not in figure
     assert 'width="72pt"' not in figure
@@ -205,10 +207,17 @@ def test_address_of_an_object_is_refused(records: Records) -> None:
         notebook_markdown(page(cell), records)
 
 
+@pytest.mark.parametrize("kind", ["image/png", "text/html", "text/markdown"])
+def test_what_a_page_cannot_show_is_refused(records: Records, kind: str) -> None:
+    cell = code("x", v4.new_output("execute_result", data={kind: "x", "text/plain": "x"}))
+    with pytest.raises(ValueError, match=f"a cell shows {kind}; a page can show SVG and text"):
+        notebook_markdown(page(cell), records)
+
+
 def test_download_is_clean_and_stands_alone(records: Records) -> None:
     prose = (
         '!!! note "Mind"\n    This.\n\nSee [units](units.py#top), [the paper](https://arxiv.org/abs/1312.6199) '
-        'and [the attack][tutorial_pkg.attacks], [confirmed][confirmed-records].\n\n--8<-- "table1/plot.svg"\n'
+        'and [the attack][tutorial_pkg.attacks], [confirmed][confirmed-records].\n\n--8<-- "table1/plot.md"\n'
     )
     output = v4.new_output("stream", name="stdout", text="1")
     notebook = download_notebook(page(v4.new_markdown_cell(prose), code("print(1)", output)), records, {})
