@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -242,6 +242,39 @@ def test_dark_colours_reach_the_figures(site: Path, browser: Any) -> None:
         )
         page.close()
     assert inks["light"] != inks["dark"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_small_print_can_be_read(site: Path, browser: Any, scheme: str) -> None:
+    page = browser.new_page(color_scheme=scheme)
+    page.goto((site / "sections" / "transfer.html").as_uri())
+    shown = page.evaluate(
+        """[".caption", ".provenance", "td small", ".muted"].map(name => {
+            const style = getComputedStyle(document.querySelector(`.md-typeset ${name}`));
+            return [style.color, style.opacity, parseFloat(style.fontSize)];
+        })"""
+    )
+    ground = rgba(page.evaluate("getComputedStyle(document.body).backgroundColor"))[:3]
+    page.close()
+    for color, opacity, size in shown:
+        *ink, alpha = rgba(color)
+        alpha *= float(opacity)
+        mixed = [alpha * a + (1 - alpha) * b for a, b in zip(ink, ground, strict=True)]
+        lighter, darker = sorted((luminance(mixed), luminance(ground)), reverse=True)
+        assert (lighter + 0.05) / (darker + 0.05) > 5.5, color
+        assert size >= 12
+
+
+def rgba(color: str) -> list[float]:
+    """Return red, green and blue from 0 to 1, and the opacity."""
+    *found, alpha = [float(part) for part in [*re.findall(r"[\d.]+", color), "1"][:4]]
+    return [part / 255 for part in found] + [alpha]
+
+
+def luminance(color: Sequence[float]) -> float:
+    """Return the relative luminance of WCAG."""
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in color]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 @pytest.mark.parametrize(
