@@ -237,7 +237,7 @@ def _triples(record: Record) -> Figure:
         cell_inches=1.1,
         text_size=10.5,  # read on a telephone, too
         group=3,
-        column_titles=["image", f"change × {MAGNIFIED}", "adversarial"],
+        column_titles=["image", "change", "adversarial"],
     )
 
 
