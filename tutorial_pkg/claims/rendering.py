@@ -26,14 +26,14 @@ SECTIONS = {
     "D": "Discussion (§5)",
     "O": "Open questions (reviews)",
 }
-IN_SHORT = {
+IN_SHORT = {  # what the contents beside the ledger call a claim
     "U1": "random directions",
     "U2": "a unit's top images",
     "U3": "the same on AlexNet",
     "U4": "disentangled factors",
     "B1": "small perturbations",
     "B2": "near every sample",
-    "B3": "hard to find by sampling",
+    "B3": "rare pockets",
     "B4": "smooth classifiers",
     "B5": "the search over c",
     "B6": "linear models",
@@ -61,7 +61,6 @@ IN_SHORT = {
     "D1": "improbable and dense",
     "O1": "open questions",
 }
-"""A claim's id → what the contents beside the ledger call it."""
 PAGES = {
     "sections/introduction.py": "Introduction",
     "sections/framework.py": "Framework",
