@@ -90,7 +90,8 @@ def record_key(experiment: str, cell: str, config: Mapping[str, Any], data: Mapp
     """Return the key of the record that this experiment, configuration, data and code would give: a SHA-256 in hex.
 
     Args:
-        experiment, cell: their names.
+        experiment: its name.
+        cell: likewise.
         config: the cell's configuration, a mapping of plain values or what `to_plain` makes plain.
         data: name and checksum of the data set.
         fingerprint: of the experiment's code.
@@ -105,7 +106,8 @@ def record_path(root: Path, profile: str, experiment: str, cell: str) -> Path:
     Args:
         root: the folder of all records.
         profile: "quick", "laptop" or "paper".
-        experiment, cell: their names.
+        experiment: its name.
+        cell: likewise.
     """
     return root / profile / experiment / f"{cell}.json"
 
