@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -64,3 +65,44 @@ def test_a_point_that_only_that_search_finds_is_walked_to_the_nearest(monkeypatc
         lower, upper = linear_distance(model.weight.data, model.bias.data, x, int(target))
         assert lower * (1 - 1e-5) <= norm <= 1.02 * upper
     assert (found.c[new] > 0).all()
+
+
+def test_a_near_class_that_is_not_in_the_box_takes_nothing_from_the_others():
+    weight, bias = torch.tensor([[-1.0, -1.0], [1.5, 1.0], [-1.0, 1.0]]), torch.tensor([0.0, -1.0, 0.0])
+    inputs, labels = torch.tensor([[0.1, 0.1]]), torch.tensor([2])
+    for max_iter in (5, 30, 100, 600):
+        found = minimum_distortion(lambda x: x @ weight.T + bias, inputs, labels=labels, max_iter=max_iter)
+        assert found.success.all()
+        assert found.l2_norm.item() == pytest.approx(0.3, rel=1e-3)
+
+
+def test_untargeted_is_as_near_as_the_nearest_target_on_small_linear_models():
+    missed = 0
+    for seed in range(4):
+        model, inputs, _ = random_problem(seed)
+        own = model(inputs).argmax(1)
+        untargeted = minimum_distortion(model, inputs, labels=own)
+        others = [(own + shift) % model.out_features for shift in range(1, model.out_features)]
+        targeted = torch.stack([minimum_distortion(model, inputs, targets=t).l2_norm for t in others]).amin(0)
+        assert torch.equal(untargeted.success, targeted.isfinite())
+        reached = untargeted.success
+        missed += int((untargeted.l2_norm[reached] > 1.01 * targeted[reached]).sum())
+    assert missed == 0
+
+
+@pytest.mark.parametrize("kind", ["linear", "network", "kinked"])
+def test_classes_that_never_win_change_nothing(kind, request, images):
+    """Every class has a twin a little below it, in reach of nothing, and half of all classes are such twins."""
+    model = request.getfixturevalue(kind)
+
+    def twins(x: Tensor) -> Tensor:
+        logits = model(x)[:, :5]
+        return torch.cat((logits, logits - 0.3), dim=1)
+
+    inputs = images[0][:8]
+    labels = model(inputs)[:, :5].argmax(1)
+    nearest = minimum_distortion(twins, inputs, labels=labels)
+    others = [minimum_distortion(twins, inputs, targets=(labels + shift) % 5).l2_norm for shift in range(1, 5)]
+    assert nearest.success.all()
+    assert (nearest.targets < 5).all()
+    assert (nearest.l2_norm / torch.stack(others).amin(0)).mean() < 1.01

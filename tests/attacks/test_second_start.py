@@ -5,43 +5,11 @@ import itertools
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from tests.attacks.conftest import trained_for
 from tests.attacks.oracles import linear_distance
 from tutorial_pkg.attacks import goals, minimum_distortion
 from tutorial_pkg.attacks.boundary import walk_boundary
-from tutorial_pkg.data import Dataset
-
-
-class Residual(nn.Module):
-    """Convolutions with batch norm, ReLU, a skip connection and max pooling."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(1, 12, 5, stride=2), nn.BatchNorm2d(12), nn.ReLU(), nn.MaxPool2d(2))
-        self.branch = nn.Sequential(
-            nn.Conv2d(12, 12, 3, padding=1), nn.BatchNorm2d(12), nn.ReLU(), nn.Conv2d(12, 12, 3, padding=1)
-        )
-        self.head = nn.Sequential(nn.BatchNorm2d(12), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(108, 10))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
-        return self.head(x + self.branch(x))
-
-
-@pytest.fixture(scope="module")
-def kinked(digits: Dataset) -> nn.Module:
-    torch.manual_seed(0)
-    return trained_for(Residual(), digits, 80)
-
-
-@pytest.fixture(scope="module")
-def kinked_images(digits: Dataset, kinked: nn.Module) -> tuple[Tensor, Tensor]:
-    x, labels = digits.test_inputs, digits.test_labels
-    right = kinked(x).argmax(1) == labels
-    assert right.double().mean() > 0.9
-    return x[right][:16], labels[right][:16]
 
 
 def test_a_network_full_of_kinks_is_attacked_as_well_as_by_the_search(kinked, kinked_images):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.attacks.oracles import linear_distance
+from tutorial_pkg.attacks import smoothed_walk
 from tutorial_pkg.attacks.smoothed_walk import walk_smoothed
 from tutorial_pkg.attacks.walk import Competition
 
@@ -58,24 +59,37 @@ def test_noise_never_leaves_the_box(kinky):
     walk_smoothed(guarded, inputs, targets, box=BOX)
 
 
-def test_a_row_does_not_depend_on_the_others(kinky):
+def test_a_row_does_not_depend_on_the_others(kinky, monkeypatch):
+    monkeypatch.setattr(smoothed_walk, "NUM_STEPS", 40)
     model, inputs, targets = copy.deepcopy(kinky[0]).double(), kinky[1].double(), kinky[2]
-    together = walk_smoothed(model, inputs, targets, box=BOX, num_steps=40)
+    together = walk_smoothed(model, inputs, targets, box=BOX, seed=3)
     for rows in (torch.tensor([3]), torch.tensor([29, 3, 7])):
-        alone = walk_smoothed(model, inputs[rows], targets[rows], box=BOX, num_steps=40)
+        alone = walk_smoothed(model, inputs[rows], targets[rows], box=BOX, seed=3)
         torch.testing.assert_close(alone.points, together.points[rows])
 
 
 def test_it_passes_the_corners_in_which_a_walk_without_noise_stops(kinky, monkeypatch):
     model, inputs, targets = kinky
     found = walk_smoothed(model, inputs, targets, box=BOX)
-    slower = walk_smoothed(model, inputs, targets, box=BOX, num_steps=800)
-    monkeypatch.setattr("tutorial_pkg.attacks.smoothed_walk.NOISE", 0.0)
+    monkeypatch.setattr(smoothed_walk, "NUM_STEPS", 800)
+    slower = walk_smoothed(model, inputs, targets, box=BOX)
+    monkeypatch.setattr(smoothed_walk, "NUM_STEPS", 200)
+    monkeypatch.setattr(smoothed_walk, "NOISE", 0.0)
     without = walk_smoothed(model, inputs, targets, box=BOX)
     both = torch.isfinite(found.squared_norm) & torch.isfinite(without.squared_norm)
     assert found.squared_norm[both].sqrt().mean() < 0.995 * without.squared_norm[both].sqrt().mean()
     both = torch.isfinite(found.squared_norm) & torch.isfinite(slower.squared_norm)
     assert slower.squared_norm[both].sqrt().mean() < found.squared_norm[both].sqrt().mean()
+
+
+def test_other_noise_is_another_walk_and_the_same_noise_the_same(kinky):
+    model, inputs, targets = kinky
+    walks = [walk_smoothed(model, inputs, targets, box=BOX, seed=seed) for seed in (0, 0, 1)]
+    assert torch.equal(walks[0].points, walks[1].points)
+    norms = torch.stack([walk.squared_norm for walk in walks[1:]]).sqrt()
+    norms = norms[:, norms.isfinite().all(0)]
+    assert (norms.diff(dim=0).abs() > 1e-3 * norms[0]).any()
+    assert norms.amin(0).mean() < norms.mean(1).min()
 
 
 def test_of_rows_that_compete_only_the_hopeless_are_given_up(kinky):

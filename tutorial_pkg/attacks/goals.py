@@ -1,7 +1,8 @@
 """From inputs and the classes wanted to the nearest points of these classes, a batch at a time.
 
 The default walks along the boundary. On a smooth network a walk arrives in about ten steps, and hardly ever needs more
-than thirty. The problems that have not arrived by then are lost, and those of all batches together get a second start.
+than thirty. The problems that have not arrived by then are lost, and where there are many kinks all are, which three
+gradients tell. The lost ones of all batches together get a second start.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from tutorial_pkg.attacks.boundary import walk_boundary
 from tutorial_pkg.attacks.found import Found, found_by, nearer, nothing_yet
+from tutorial_pkg.attacks.kinks import among_kinks
 from tutorial_pkg.attacks.margins import Classifier, missing_margin
 from tutorial_pkg.attacks.penalty_search import search_penalty
 from tutorial_pkg.attacks.second_start import start_again
@@ -84,11 +86,12 @@ def _first_walks(
 ) -> tuple[Found, Bool[Tensor, " n"]]:
     """Walk from the clean images; also return which rows are lost.
 
-    Where rows compete, the first one of each image goes ahead. If it is lost, so are the others, untried: it is the
-    network that is full of kinks. If it arrives, the others are given up where they would have to go much farther.
+    Where rows compete, the first one of each image goes ahead. The others are given up where they would have to go much
+    farther, and untried where it is among kinks.
     """
     found = nothing_yet(inputs, targets)
     lost = torch.zeros_like(found.success)
+    kinks = torch.zeros_like(lost)
 
     def walk(rows: Tensor, competition: Competition | None) -> None:
         for some in _batches(rows, image, options.batch_size):
@@ -105,15 +108,15 @@ def _first_walks(
             # then. So which rows are lost does not change with a larger max_iter, and their result cannot get worse.
             lost[some] = ~nearest.settled & ((nearest.num_evals <= max_iter) | (max_iter == PATIENCE))
 
-    rows = torch.arange(len(inputs), device=inputs.device)
-    if image is None:
-        walk(rows, None)
-        return found, lost
-    ahead = torch.cat((image.new_ones(1).bool(), image.diff() != 0))
-    walk(rows[ahead], None)
-    lost |= lost[ahead][image]
-    walk(rows[~ahead & ~lost], _competition(image, found.squared_norm))
-    return found, lost
+    first = torch.ones_like(lost) if image is None else torch.cat((image.new_ones(1), image.diff())).bool()
+    for some in _batches(first.nonzero()[:, 0], image, options.batch_size):
+        kinks[some] = among_kinks(model, inputs[some], targets[some], box=options.box)
+    if image is not None:
+        kinks = kinks[first][image]
+    walk((first & ~kinks).nonzero()[:, 0], None)
+    if image is not None:
+        walk((~first & ~kinks).nonzero()[:, 0], _competition(image, found.squared_norm))
+    return found, lost | kinks
 
 
 def _search(
@@ -149,8 +152,7 @@ def _search(
 
 def _competition(image: Tensor, squared_norm: Tensor) -> Competition:
     """Return the competition of the rows of each image, of which these distances are known."""
-    unknown = squared_norm.new_full((int(image[-1]) + 1,), torch.inf)
-    return Competition(image, unknown.scatter_reduce(0, image, squared_norm, "amin"))
+    return Competition(image, squared_norm.new_full((int(image[-1]) + 1,), torch.inf)).knowing(squared_norm)
 
 
 def _batches(rows: Int[Tensor, " n"], image: Tensor | None, size: int) -> Iterator[Int[Tensor, " m"]]:

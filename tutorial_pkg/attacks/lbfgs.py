@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tutorial_pkg.attacks.quasi_newton import inverse_hessian_coefficients
 from tutorial_pkg.attacks.running import without
-from tutorial_pkg.attacks.validation import check_box, check_problems
+from tutorial_pkg.attacks.validation import check_box, check_problems, check_values
 
 SHORTEST_STEP = 1e-6  # as a share of the quasi-Newton step: below it, rounding decides
 
@@ -67,7 +67,8 @@ def box_lbfgs(
         The best point of every problem, in the box exactly.
 
     Raises:
-        ValueError: an empty box; an x0 that is not `[N, ...]`, float32 or float64, or holds NaN; no steps remembered.
+        ValueError: an empty box; an x0 that is not `[N, ...]`, float32 or float64, or holds NaN; no steps remembered;
+            values or gradients of another shape.
 
     Example:
         >>> center = torch.tensor([[0.3, 2.0], [-1.0, 0.5]])
@@ -82,13 +83,16 @@ def box_lbfgs(
     shape = x0.shape[1:]
 
     def evaluate(point: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        # Clones, because its first operation may be in place.
         if per_problem:
-            # A clone, because its first operation may be in place.
-            values, grads = value_and_grad(point.reshape(-1, *shape).clone(), *(t[rows] for t in per_problem))
+            points = point.reshape(-1, *shape)
+            values, grads = value_and_grad(points.clone(), *(t[rows] for t in per_problem))
         else:
-            everywhere = solution.clone()
-            everywhere[rows] = point
-            values, grads = (t[rows] for t in value_and_grad(everywhere.reshape(-1, *shape)))
+            points = solution.index_copy(0, rows, point).reshape(-1, *shape)
+            values, grads = value_and_grad(points.clone())
+        check_values(values, grads, points)
+        if not per_problem:
+            values, grads = values[rows], grads[rows]
         return values.detach(), grads.detach().flatten(1)
 
     limits = torch.as_tensor(tolerance).to(x0).expand(len(x0))

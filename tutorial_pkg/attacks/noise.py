@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from numbers import Real
+
 import torch
 from torch import Tensor
 
@@ -21,7 +24,8 @@ def gaussian_noise(
             distortions equal the noise's standard deviation exactly, as they do only without clipping.
 
     Raises:
-        ValueError: a negative stddev, inputs that are no finite float batch or lie outside the box.
+        ValueError: a stddev that is negative or not finite, no generator, inputs that are no finite float batch or lie
+            outside the box.
 
     Example:
         >>> generator = torch.Generator().manual_seed(0)
@@ -30,8 +34,12 @@ def gaussian_noise(
         0.3
     """
     check_inputs(inputs, box)
-    if not stddev >= 0:
-        raise ValueError(f"expected a stddev of at least 0, got {stddev}; it is the noise's standard deviation")
+    if not isinstance(stddev, Real) or not 0 <= stddev < math.inf:
+        raise ValueError(
+            f"expected a finite stddev of at least 0, got {stddev!r}; it is the noise's standard deviation"
+        )
+    if not isinstance(generator, torch.Generator):
+        raise ValueError(f"expected a torch.Generator, got {generator!r}; use torch.Generator().manual_seed(0)")
     noise = torch.randn(inputs.shape, generator=generator, dtype=inputs.dtype, device=generator.device)
-    noisy = inputs + stddev * noise.to(inputs.device)
+    noisy = inputs.detach() + stddev * noise.to(inputs.device)
     return noisy if box is None else noisy.clamp(*box)

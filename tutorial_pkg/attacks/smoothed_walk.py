@@ -41,31 +41,35 @@ def walk_smoothed(
     targets: Int[Tensor, " batch"],
     *,
     box: tuple[float, float],
-    num_steps: int = NUM_STEPS,
+    seed: int = 0,
     competition: Competition | None = None,
 ) -> Nearest:
-    """Return the nearest point found of every input in its target class, in `num_steps` evaluations.
+    """Return the nearest point found of every input in its target class, in `NUM_STEPS` evaluations.
 
     The noise is the same for every row and on every device, so that a row's result does not depend on the others.
 
     Args:
         model, inputs, targets, box: as for `minimum_distortion`; no input may be in its target class already.
-        num_steps: how slowly the noise is taken away. A walk of more steps is another walk, mostly a better one.
-        competition: which rows are alternatives; those that fall behind are given up.
+        seed: of the noise. Another walk may end in another valley.
+        competition: which rows are alternatives; those that fall behind are given up. They are `settled` if what the
+            others found in the end is as near as was expected; else they were given up for a class that was never
+            reached, have fewer than `NUM_STEPS` evaluations, and have to walk again.
 
     Source: Duchi, Bartlett & Wainwright, Randomized smoothing for stochastic optimization (2012); Hazan, Levy &
     Shalev-Shwartz, On graduated optimization for stochastic non-convex problems (2016).
     """
     clean = inputs.flatten(1)
     nearest = Nearest.nothing_yet(clean)
-    expected = nearest.squared_norm.clone()
+    expected, given_up_for = nearest.squared_norm.clone(), nearest.squared_norm.clone()
     row = torch.arange(len(clean), device=clean.device)
     point, average = clean, torch.zeros_like(clean)
-    for k in range(num_steps):
-        share_of_noise = max(0.0, 1 - k / (NOISE_ENDS * num_steps))
+    for k in range(NUM_STEPS):
+        share_of_noise = max(0.0, 1 - k / (NOISE_ENDS * NUM_STEPS))
         r = point - clean
         squared_norm = r.square().sum(1)
-        at = _noisy(point, NOISE * share_of_noise * squared_norm.sqrt(), box, seed=k) if share_of_noise else point
+        at = point
+        if share_of_noise:
+            at = _noisy(point, NOISE * share_of_noise * squared_norm.sqrt(), box, seed * NUM_STEPS + k)
         result = nearest_rivals(model, at, inputs.shape[1:], targets[row], num_rivals=1)
         # Where a model has no value, nothing is learnt, and the point stays.
         margin = result.margins.amin(1).nan_to_num(nan=0.0)
@@ -78,21 +82,24 @@ def walk_smoothed(
         if not share_of_noise:
             missing = torch.where(torch.isinf(nearest.squared_norm[row]), (1 + OVERSHOOT) * missing, missing)
         goal = _onto_plane(clean, slope, (missing + (slope * r).sum(1)).clamp(min=0), box)
-        step = LAST_STEP + (1 - LAST_STEP) * (1 + math.cos(math.pi * k / num_steps)) / 2
+        step = LAST_STEP + (1 - LAST_STEP) * (1 + math.cos(math.pi * k / NUM_STEPS)) / 2
         moved = torch.lerp(point, goal, step)
         point = _onto_plane(moved, slope, missing - (slope * (moved - point)).sum(1), box)
 
         if competition is not None:
             length = (goal - clean).square().sum(1)
             expected[row] = length if k == 0 else torch.lerp(length, expected[row], PRUNE_MOMENTUM)
-            if k >= FIRST_PRUNE * num_steps:
+            if k >= FIRST_PRUNE * NUM_STEPS:
                 slack = PRUNE_SLACK_END + (PRUNE_SLACK - PRUNE_SLACK_END) * share_of_noise
-                behind = expected[row] > (1 + slack) ** 2 * competition.best(expected)[row]
-                nearest.settled[row] = behind
+                near_enough = expected[row] / (1 + slack) ** 2
+                behind = near_enough > competition.best(expected)[row]
+                given_up_for[row[behind]] = near_enough[behind]
                 expected[row[behind]] = torch.inf
                 row, clean, point, average = (t[~behind] for t in (row, clean, point, average))
         if len(row) == 0:
             break
+    if competition is not None:
+        nearest.settled = given_up_for.isfinite() & (given_up_for > competition.best(nearest.squared_norm))
     return nearest
 
 

@@ -51,7 +51,9 @@ def check_inputs(inputs: Tensor, box: tuple[float, float] | None) -> None:
 
 def rounded_box(box: tuple[float, float], dtype: torch.dtype) -> tuple[float, float]:
     """Return the box as the inputs' dtype has it: 0.2 is a little more in float32."""
-    lower, upper = torch.tensor(box, dtype=dtype).tolist()
+    lower, upper = torch.tensor([float(end) for end in box], dtype=dtype).tolist()
+    if not lower < upper:
+        raise ValueError(f"expected a box wider than rounding in {dtype}, got {list(box)}; use inputs.double()")
     return lower, upper
 
 
@@ -103,8 +105,12 @@ def check_logits(logits: Tensor, inputs: Tensor, classes: Tensor) -> None:
             f"expected logits of the inputs' dtype {inputs.dtype}, got {logits.dtype}; wrap the model so that it "
             "converts them, and leave autocast out: its rounding is larger than what an attack measures"
         )
-    if not torch.isfinite(logits).all():
-        raise ValueError("expected finite logits, the model returned NaN or infinity; check its weights and inputs")
+    finite = torch.isfinite(logits).all(dim=1)
+    if not finite.all():
+        raise ValueError(
+            f"expected finite logits, the model returned NaN or infinity for {int((~finite).sum())} of {len(finite)} "
+            "inputs; check its weights and inputs"
+        )
     num_classes = logits.shape[1]
     if classes.min() < 0 or classes.max() >= num_classes:
         raise ValueError(
@@ -126,8 +132,14 @@ def check_gradient(model: Callable[[Tensor], Tensor], inputs: Tensor) -> None:
     )
 
 
-def check_options(loss: str, max_iter: int | None, num_search_steps: int, batch_size: int | None) -> None:
-    """Raise on an unknown loss or a count below one."""
+def check_options(
+    model: object, loss: str, polish: object, max_iter: int | None, num_search_steps: int, batch_size: int | None
+) -> None:
+    """Raise on a model that cannot be called, an unknown loss, a polish that is not a bool or a count below one."""
+    if not callable(model):
+        raise ValueError(f"expected a model, a function of [N, ...] that returns logits [N, K], got {model!r}")
+    if not isinstance(polish, bool):
+        raise ValueError(f"expected polish to be True or False, got {polish!r}")
     if loss not in LOSSES:
         raise ValueError(f"expected loss to be one of {', '.join(map(repr, LOSSES))}, got {loss!r}")
     counts = {"max_iter": max_iter, "batch_size": batch_size}
@@ -135,6 +147,17 @@ def check_options(loss: str, max_iter: int | None, num_search_steps: int, batch_
     for name, count in {**given, "num_search_steps": num_search_steps}.items():
         if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
             raise ValueError(f"expected an integer {name} of at least 1, got {count!r}")
+
+
+def check_values(values: object, gradients: object, points: Tensor) -> None:
+    """Raise unless these are the values and the gradients of problems at these points."""
+    for name, tensor, shape in (("values", values, points.shape[:1]), ("gradients", gradients, points.shape)):
+        if not isinstance(tensor, Tensor) or tensor.shape != shape:
+            came = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
+            raise ValueError(
+                f"expected value_and_grad to return {name} of shape {tuple(shape)}, got {came}; it returns one value a "
+                "problem, and gradients like its argument"
+            )
 
 
 def check_problems(x0: Tensor, max_iter: int, history_size: int) -> None:

@@ -69,14 +69,21 @@ class Nearest:
 
 @dataclass(frozen=True)
 class Competition:
-    """Rows that are alternatives: of those of one image only the nearest counts, so that others may be given up."""
+    """Rows that are alternatives: of those of one image only the nearest counts, so that others may be given up.
+
+    A row may be given up for one that is only expected to be near. If that never arrives, the row has to walk again.
+    """
 
     image: Int[Tensor, " batch"]  # of every row
-    known: Float[Tensor, " images"]  # a squared distance that is reached already
+    known: Float[Tensor, " images"]  # a squared distance that is reached already; infinite where there is none
+
+    def knowing(self, squared_norm: Float[Tensor, " batch"]) -> Competition:
+        """Return the competition where the rows have reached these squared distances, too."""
+        return replace(self, known=self.known.scatter_reduce(0, self.image, squared_norm, "amin"))
 
     def best(self, squared_norm: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
         """Return for every row the smallest of its image."""
-        return self.known.scatter_reduce(0, self.image, squared_norm, "amin")[self.image]
+        return self.knowing(squared_norm).known[self.image]
 
     def rows(self, index: Tensor) -> Competition:
         """Return the competition of some of the rows."""

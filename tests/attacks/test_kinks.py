@@ -1,0 +1,77 @@
+"""Which networks are full of kinks, as a walk has to know before it begins."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from tutorial_pkg.attacks import kinks, minimum_distortion
+from tutorial_pkg.attacks.kinks import among_kinks
+
+BOX = (0.0, 1.0)
+
+
+def layers(activation: type[nn.Module], gain: float = 1.0) -> nn.Sequential:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 60), activation(), nn.Linear(60, 40), activation())
+    model.append(nn.Linear(40, 10))
+    for layer in (model[1], model[3]):
+        nn.init.normal_(layer.weight, std=gain / layer.in_features**0.5)
+    return model
+
+
+def flags(model: nn.Module, digits) -> torch.Tensor:
+    inputs = digits.test_inputs[:40]
+    return among_kinks(model, inputs, (model(inputs).argmax(1) + 1) % 10, box=BOX)
+
+
+@pytest.mark.parametrize("activation", [nn.Sigmoid, nn.Tanh, nn.GELU, nn.SiLU, nn.ELU, nn.Softplus, nn.Identity])
+@pytest.mark.parametrize("gain", [1.0, 8.0])
+def test_a_smooth_network_has_none(activation, gain, digits):
+    assert not flags(layers(activation, gain), digits).any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_network_of_convolutions_relu_and_pooling_is_full_of_them(kinked, kinked_images, dtype):
+    inputs, labels = kinked_images[0].to(dtype), kinked_images[1]
+    model = copy.deepcopy(kinked).to(dtype)
+    assert among_kinks(model, inputs, (labels + 1) % 10, box=BOX).double().mean() > 0.5
+
+
+def test_two_rivals_that_change_places_are_no_kink_of_the_network():
+    # From the very first step on, class 2 is the stronger rival; its gradient is another one.
+    weight = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    inputs = torch.tensor([[0.2, 0.5]])
+    bias = torch.tensor([0.0, 0.0, 1.0 - 1e-6])
+    assert not among_kinks(lambda x: x @ weight.T + bias, inputs, torch.tensor([0]), box=BOX).any()
+
+
+def test_where_there_is_no_slope_there_are_no_kinks():
+    assert not among_kinks(
+        lambda x: 0 * x[:, :2] + torch.tensor([1.0, 0.0]), torch.rand(3, 4), torch.ones(3).long(), box=BOX
+    ).any()
+
+
+def test_it_stays_in_the_box_and_takes_three_gradients_at_most(digits):
+    calls = []
+    model = layers(nn.ReLU, 4.0)
+
+    def guarded(x: torch.Tensor) -> torch.Tensor:
+        assert ((x >= 0) & (x <= 1)).all()
+        calls.append(len(x))
+        return model(x)
+
+    inputs = digits.test_inputs[:40]
+    among_kinks(guarded, inputs, (model(inputs).argmax(1) + 1) % 10, box=BOX)
+    assert calls[:2] == [40, 40]
+    assert len(calls) <= 3
+
+
+def test_where_they_are_seen_no_walk_is_wasted_and_nothing_is_lost(kinked, kinked_images, monkeypatch):
+    inputs, targets = kinked_images[0], (kinked_images[1] + 1) % 10
+    seen = minimum_distortion(kinked, inputs, targets=targets)
+    monkeypatch.setattr(kinks, "ROUGH", float("inf"))
+    unseen = minimum_distortion(kinked, inputs, targets=targets)
+    assert seen.num_evals.sum() < unseen.num_evals.sum()
+    assert (seen.l2_norm / unseen.l2_norm).mean() < 1.002
