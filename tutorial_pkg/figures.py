@@ -225,7 +225,8 @@ def beside(ours: str, other: str, *, below: bool = False) -> str:
     """Format a cell: our number, and another small and in parentheses after or below it.
 
     Args:
-        ours, other: formatted numbers.
+        ours: a formatted number.
+        other: likewise.
         below: put the other one on a line of its own.
     """
     return f"{ours}{'<br>' if below else '&nbsp;'}<small>({other})</small>"

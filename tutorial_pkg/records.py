@@ -208,7 +208,8 @@ def confirmation_chain(
     Args:
         confirmations: of any experiments, as `read_confirmations` returns them.
         experiment: whose confirmations count.
-        start, end: fingerprints; from one to itself the chain is empty, too.
+        start: the fingerprint that it begins with.
+        end: the one that it ends with; from one to itself the chain is empty, too.
     """
     chains: dict[str, list[Confirmation]] = {start: []}
     pending = deque([start])

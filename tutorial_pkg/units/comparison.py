@@ -72,7 +72,8 @@ def cliffs_delta(first: np.ndarray, second: np.ndarray, axis: int = -1) -> np.nd
     """Return Cliff's δ along an axis; equal values count for neither side.
 
     Args:
-        first, second: two samples, of the same shape but for their sizes along the axis.
+        first: a sample.
+        second: another, of the same shape but for their sizes along the axis.
         axis: along which the samples are.
 
     Returns:
