@@ -3,6 +3,7 @@
     python scripts/benchmark.py                          # every attack, 1,000 images of MNIST, one thread
     python scripts/benchmark.py --ablation               # the engine with one part left out at a time
     python scripts/benchmark.py --ablation --curved      # the same on a random network that curves strongly
+    python scripts/benchmark.py --ablation --model conv  # the second start, on a network with kinks
     python scripts/benchmark.py --training-set           # all 60,000 training images: time and peak memory
 
 Prints a table and writes `results/benchmark/NAME-DEVICE.json`. Ratios are to the smallest ‖r‖₂ that any attack of the
@@ -16,13 +17,23 @@ import argparse
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import measuring
 import torch
 from peers import Attack, Run, peers
 from torch import Tensor, nn
 
-from tutorial_pkg.attacks import boundary, minimum_distortion, quasi_newton
+from tutorial_pkg.attacks import (
+    boundary,
+    goals,
+    kinks,
+    minimum_distortion,
+    quasi_newton,
+    second_start,
+    smoothed_walk,
+)
+from tutorial_pkg.attacks.found import Found, pull_back
 from tutorial_pkg.data import load_digits, load_mnist
 from tutorial_pkg.models import build_model
 from tutorial_pkg.training.resources import peak_memory_mb
@@ -88,10 +99,14 @@ def main() -> None:
         test_labels = model(test_inputs).argmax(dim=1)
     inputs, labels = first_correct(model, test_inputs, test_labels, args.n or 1000)
     targets = other_classes(labels, data.num_classes)
-    timed = ablations() if args.ablation else list(attacks())
+    if not args.ablation:
+        name, timed = f"{args.model}-{args.data}", list(attacks())
+    elif args.model == "conv":
+        name, timed = "ablation-kinks", ablations_of_second_start()
+    else:
+        name, timed = "ablation", ablations_of_walk()
     rows = compare(model, inputs, {"targeted": targets, "untargeted": labels}, timed, args.device)
     print(table(rows))
-    name = "ablation" if args.ablation else f"{args.model}-{args.data}"
     content = described | {"num_images": len(inputs), "rows": [asdict(row) for row in rows]}
     measuring.write(args, f"{name}-curved" if args.curved else name, content)
 
@@ -169,8 +184,8 @@ def ours(goal: str = "targets", loss: str = "margin", polish: bool = True) -> Ru
     return run
 
 
-def ablations() -> list[Attack]:
-    """Return the engine as it is, and with one part left out or changed at a time."""
+def ablations_of_walk() -> list[Attack]:
+    """Return the engine as it is, and with one part of the walk along the boundary left out or changed at a time."""
     walk, nearest = ours(), ours("labels")
     return [
         Attack("as it is", "targeted", walk),
@@ -187,8 +202,31 @@ def ablations() -> list[Attack]:
     ]
 
 
-def changed(run: Run, module: object, **constants: float) -> Run:
-    """Return `run` with other constants in a module."""
+def ablations_of_second_start() -> list[Attack]:
+    """Return the engine as it is, and with one part left out or changed at a time of what it does among kinks."""
+
+    def none(model: nn.Module, inputs: Tensor, walked: Found, **options: Any) -> Found:
+        return pull_back(model, inputs, walked)
+
+    walk, nearest = ours(), ours("labels")
+    unseen, once = (changed(walk, kinks, ROUGH=float("inf")), changed(walk, second_start, NUM_WALKS=1))
+    return [
+        Attack("as it is", "targeted", walk),
+        Attack("kinks not looked for", "targeted", unseen),
+        Attack("nor a second start", "targeted", changed(unseen, goals, start_again=none)),
+        Attack("one smoothed walk", "targeted", once),
+        Attack("one, of 400 steps", "targeted", changed(once, smoothed_walk, NUM_STEPS=400)),
+        Attack("three smoothed walks", "targeted", changed(walk, second_start, NUM_WALKS=3)),
+        Attack("no noise", "targeted", changed(walk, smoothed_walk, NOISE=0.0)),
+        Attack("noise to the end of the walk", "targeted", changed(walk, smoothed_walk, NOISE_ENDS=0.99)),
+        Attack("no average of gradients", "targeted", changed(walk, smoothed_walk, MOMENTUM=0.0)),
+        Attack("as it is", "untargeted", nearest),
+        Attack("no target given up", "untargeted", changed(nearest, smoothed_walk, FIRST_PRUNE=2.0)),
+    ]
+
+
+def changed(run: Run, module: object, **constants: object) -> Run:
+    """Return `run` with other constants or functions in a module."""
 
     @contextmanager
     def replaced() -> Iterator[None]:

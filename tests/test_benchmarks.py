@@ -53,6 +53,12 @@ def test_one_part_left_out_at_a_time_on_a_curved_network(benchmark):
     assert found["ablation-curved-cpu-targeted.md"].count("\n| ") == 10  # a header, nine variants
 
 
+def test_one_part_left_out_at_a_time_among_kinks(benchmark):
+    found = benchmark("benchmark", "--data", "digits", "--n", "2", "--ablation", "--model", "conv")
+    assert found["ablation-kinks-cpu-targeted.md"].count("\n| ") == 10  # a header, nine variants
+    assert "| no target given up | 2 |" in found["ablation-kinks-cpu-untargeted.md"]
+
+
 def test_classes_are_compared_with_trying_all(benchmark):
     table = benchmark("benchmark_classes", "--n", "1")["classes-cpu.md"]
     assert "| sigmoid, 2 × 100 | 1,000 | 1 × 1 | 100.0 |" in table

@@ -2,39 +2,36 @@
 """
 # Attack your own model
 
-How much does it take to change your classifier's mind? `minimum_distortion` answers that for every image of a batch: it
-finds the smallest change, in the Euclidean norm, with which the model gives another class, and keeps every pixel in its
-range. It asks two things of the model: that it takes a float tensor, one input a row, and that it returns one row of
+How much does it take to change your classifier's mind? `minimum_distortion` asks that for every image of a batch: it
+looks for the smallest change, in the Euclidean norm, with which the model gives another class, keeps every pixel in its
+range, and returns the nearest image that it has found. It asks two things of the model: that it takes a float tensor, one input a row, and that it returns one row of
 scores (*logits*) for each. It need not come from this project.
 
 ## In ten lines
 
 A SqueezeNet from torchvision. It is not trained, so that this page runs without a download; say `weights="DEFAULT"` and
-leave out `num_classes` for the one that knows ImageNet.
+leave out `num_classes` for the one that knows ImageNet. `labels` are here what it says of the images now; with a trained
+model use the true ones.
 """
 
 # %%
 import torch
-from torch.nn.functional import pad
-from torchvision.models import squeezenet1_1
-from torchvision.transforms import Normalize
+from torchvision import models, transforms
 
 from tutorial_pkg.attacks import minimum_distortion
 from tutorial_pkg.data import load_digits
-from tutorial_pkg.training import TABLE1_RECIPES, train
 
 torch.manual_seed(0)
-normalize = Normalize(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
-squeezenet = squeezenet1_1(weights=None, num_classes=10)
-model = torch.nn.Sequential(normalize, squeezenet).eval()
-digits = load_digits()
-# [4, 3, 32, 32], values in [0, 1]
-images = pad(digits.test_inputs[:4], (2, 2, 2, 2)).repeat(1, 3, 1, 1)
-# what it says now; use the true labels for a trained model
-labels = model(images).argmax(1)
-
+images = load_digits().test_inputs[:4].repeat(1, 3, 1, 1)
+normalize = transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+model = torch.nn.Sequential(normalize, models.squeezenet1_1(num_classes=10))
+labels = model.eval()(images).argmax(1)
 result = minimum_distortion(model, images, labels=labels)
 
+# %% [markdown]
+# What it found:
+
+# %%
 print("success:       ", result.success.tolist())
 print("classes:       ", labels.tolist(), "→", result.targets.tolist())
 print("distortion:    ", [f"{d:.5f}" for d in result.rms_distortion.tolist()])
@@ -56,7 +53,7 @@ print("check:         ", model(result.adv_inputs).argmax(1).tolist())
 # | `rms_distortion` | `[N]` | $\sqrt{\sum_i r_i^2 / n}$ over the $n$ numbers of an input: the paper's measure |
 # | `l2_norm` | `[N]` | $\|r\|_2$; the same up to the factor $\sqrt n$ |
 # | `c` | `[N]` | the weight of the distance in the paper's penalty that belongs to this solution |
-# | `num_evals` | `[N]` | what it cost, in passes through the model |
+# | `num_evals` | `[N]` | at how many points the model was evaluated; a point of a walk costs up to nine gradients besides, one a rival class |
 #
 # An input for which nothing was found is an answer, and no exception: `success` is false, `adv_inputs` the clean
 # input, and the distortion infinite. So take averages over `result.success`, and report the share of it. An input
@@ -69,6 +66,9 @@ print("check:         ", model(result.adv_inputs).argmax(1).tolist())
 # something.
 
 # %%
+from tutorial_pkg.training import TABLE1_RECIPES, train
+
+digits = load_digits()
 network, _ = train(TABLE1_RECIPES["N100-100-10"].shortened(60), digits, seed=0)
 inputs, labels = digits.test_inputs[:25], digits.test_labels[:25]
 generator = torch.Generator().manual_seed(0)
@@ -81,10 +81,10 @@ def show(name: str, goal: dict[str, torch.Tensor], **options: object) -> None:
     attack = minimum_distortion(network, inputs, **goal, **options)
     found = attack.rms_distortion[attack.success].mean()
     share = 100 * attack.success.float().mean()
-    passes = attack.num_evals.float().mean()
+    points = attack.num_evals.float().mean()
     print(
         f"{name:<34} success {share:3.0f} %  "
-        f"distortion {found:.4f}  {passes:3.0f} passes"
+        f"distortion {found:.4f}  {points:3.0f} points"
     )
 
 
@@ -92,7 +92,7 @@ to_class, to_any = {"targets": targets}, {"labels": labels}
 
 # %% [markdown]
 # **`targets` or `labels`.** With `targets` the model is to give *that* class; with `labels`, any class but that one.
-# The second tries all of them and returns the nearest, so it costs more passes and finds shorter perturbations. (With
+# The second tries all of them and returns the nearest, so it costs more and finds shorter perturbations. (With
 # more than ten classes it tries nine at a time, those first whose boundary seems nearest, until the nearest found is
 # among the first quarter of those tried.) Give exactly one of the two.
 
@@ -117,9 +117,9 @@ for loss in ("margin", "cross_entropy"):
 # An image that has converged stops by itself, so a generous limit costs little. **`num_search_steps`** is how many
 # values of $c$ a search tries, 12 by default, and its cost grows in proportion.
 #
-# Where a walk does not settle, as on networks with ReLU and max pooling, a [walk along the smoothed
-# boundary](../sections/exactness.py#where-the-boundary-has-corners) gives the image a second start, 200 points long, and
-# the nearer of the two results is kept. With `max_iter=400` one of 400 points follows, with 800 one of 800: slower, and nearer.
+# Where a walk does not settle, as on networks with ReLU and max pooling, two [walks along the smoothed
+# boundary](../sections/exactness.py#where-the-boundary-has-corners) give the image a second start, 200 points each, and
+# the nearest result is kept. With `max_iter=600` there are three of them, with 800 four: slower, and a little nearer.
 # Where nothing has been reached even then, the distance is forgotten: any point of the class is looked for in the box,
 # and a walk starts there. It is classes with no point in the box that cost most: several hundred evaluations,
 # after which `success` is `False`.

@@ -330,7 +330,12 @@ print("points evaluated for an image:", " and ".join(points))
 # A walk like this needs a boundary that bends smoothly. With rectifiers (ReLU) or max pooling a network is linear in
 # pieces, and an image's neighbourhood has many of them. A gradient says what the margin does in one piece; a step leads
 # through dozens. The walk then stops in a corner that is not the nearest point, or takes ever smaller steps. So where
-# it has not settled after thirty steps, it is given up for a *second start*, another walk from $x$:
+# it has not settled after thirty steps, it is given up for a *second start*, another walk from $x$.
+#
+# Many corners are seen before the first step. Take the gradient of $m$ at $x$ and at two points near it, a thousandth and
+# a hundredth of the way to the boundary. On a smooth network the second differs from that at $x$ about ten times as much as the first. Among many
+# kinks even the shortest step crosses some, and the longer one crosses others that undo part of the change: where it is not
+# five times as large, the first walk is left out.
 #
 # 1. **A smoothed margin.** The average of the margin over noisy images, $\mathbb{E}\,m(x + r + \sigma u)$ with every entry
 #    of $u$ drawn from a standard normal distribution, has no corners, and small dents are averaged away. It is another function, though, with another
@@ -342,8 +347,9 @@ print("points evaluated for an image:", " and ".join(points))
 #    \mathrm{clip}(\nu\bar g, -x, 1 - x)$, with the multiplier $\nu \ge 0$ that makes $m = 0$. The step goes a share $s$ of the
 #    way from $r$ to $r^*$, and then straight to $m = 0$. As $s$ falls from 1 to nearly 0, later noise counts less.
 #
-# Only what is seen in the last three tenths, without noise, can be the result. The noise is the same for each image, so an
-# image's result does not depend on which others are attacked with it.
+# Only what is seen in the last three tenths, without noise, can be the result. With other noise the walk may end in another
+# valley. So each image takes two such walks, and the nearer result is kept. The noise is the same for each image, so an image's
+# result does not depend on which others are attacked with it.
 
 
 # %%
@@ -383,8 +389,8 @@ for loss in ("margin", "cross_entropy"):
 
 # %% [markdown]
 # [Performance](../performance.md#a-network-with-kinks) measures this on a convolutional network beside the attacks that
-# others published. More steps take the noise away more slowly and end nearer: with `max_iter=400` a second smoothed walk of 400 steps
-# follows the first, with 800 a third, and the nearest result is kept.
+# others published, and what each part of it is worth. One walk of 400 steps gains less than two of 200. More than two gain a little more: with
+# `max_iter=600` there are three, with 800 four.
 #
 # ## Differences from the paper
 #
