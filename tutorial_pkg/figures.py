@@ -195,7 +195,9 @@ def with_interval(value: float, low: float, high: float, digits: int = 2) -> str
     """Format a difference and its interval, "+0.05 [−0.01, +0.11]".
 
     Args:
-        value, low, high: the difference and the ends of its interval.
+        value: the difference.
+        low: end of its interval.
+        high: the other end.
         digits: after the point.
     """
     return f"{signed(value, digits)} [{signed(low, digits)},\N{NO-BREAK SPACE}{signed(high, digits)}]"
