@@ -100,8 +100,9 @@ def _autoencoder_most_resilient(records: Records) -> Verdict:
             ranked[0] == autoencoder and surely == len(highs) and error[autoencoder] > 0,
             autoencoder in ranked[:2] and error[autoencoder] > 0,
         ),
-        f"mean error on the others' examples: {', '.join(f'{m} {100 * error[m]:.1f} %' for m in ranked)}; the "
-        f"autoencoder's is surely lower than {surely} of {len(highs)} (95 % interval); its own distortion (r.m.s.) is "
+        "mean error on the others' examples of images that the model had right: "
+        f"{', '.join(f'{m} {100 * error[m]:.1f} %' for m in ranked)}; the autoencoder's is surely lower "
+        f"than {surely} of {len(highs)} (95 % interval); its own distortion (r.m.s.) is "
         f"{distortions[autoencoder]:.3f}, the other networks' "
         f"{', '.join(f'{d:.3f}' for m, d in distortions.items() if m != autoencoder)}",
     )
