@@ -7,8 +7,8 @@
     python scripts/benchmark.py --training-set           # all 60,000 training images: time and peak memory
 
 Prints a table and writes `results/benchmark/NAME-DEVICE.json`. Ratios are to the smallest ‖r‖₂ that any attack of the
-run, or this engine in float64 with a `max_iter` of 1,200, found for the image; failures count in the success rate only. The peers are the extra
-`benchmark`; one that is not installed is named and left out.
+run, or this engine in float64 with a `max_iter` of 1,200, found for the image; failures count in the success rate only.
+The peers are the extra `benchmark`; one that is not installed is named and left out.
 """
 
 from __future__ import annotations
