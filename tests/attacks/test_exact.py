@@ -184,3 +184,16 @@ def test_box_lbfgs_stops_each_problem_at_its_own_tolerance():
     found = box_lbfgs(value_and_grad, torch.zeros(2, 3), per_problem=rows, tolerance=tolerance)
     assert (found[1] - 0.7).abs().max() < 1e-5
     assert evaluated[0] < evaluated[1]
+
+
+@pytest.mark.parametrize(
+    ("value_and_grad", "message"),
+    [
+        (lambda x: (x.square().sum(1), 2 * x[:, :1]), r"gradients of shape \(2, 3\), got \(2, 1\)"),
+        (lambda x: (x.square().sum(), 2 * x), r"values of shape \(2,\), got \(\)"),
+        (lambda x: (1.0, 2 * x), r"values of shape \(2,\), got float"),
+    ],
+)
+def test_box_lbfgs_names_values_and_gradients_of_a_wrong_shape(value_and_grad, message):
+    with pytest.raises(ValueError, match=message):
+        box_lbfgs(value_and_grad, torch.full((2, 3), 0.5))

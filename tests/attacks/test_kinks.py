@@ -8,6 +8,7 @@ from torch import nn
 
 from tutorial_pkg.attacks import kinks, minimum_distortion
 from tutorial_pkg.attacks.kinks import among_kinks
+from tutorial_pkg.models.mnist import fully_connected
 
 BOX = (0.0, 1.0)
 
@@ -19,6 +20,17 @@ def layers(activation: type[nn.Module], gain: float = 1.0) -> nn.Sequential:
     for layer in (model[1], model[3]):
         nn.init.normal_(layer.weight, std=gain / layer.in_features**0.5)
     return model
+
+
+@pytest.fixture
+def saturated() -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
+    """A smooth network so steep that its units hardly change, inputs, and classes many of which are not in the box."""
+    torch.manual_seed(0)
+    model = fully_connected((9, 6, 4)).eval()
+    for parameter in model.parameters():
+        parameter.data *= 8
+    inputs = torch.rand(200, 9, generator=torch.Generator().manual_seed(0))
+    return model, inputs, (model(inputs).argmax(1) + 1) % 4
 
 
 def flags(model: nn.Module, digits) -> torch.Tensor:
@@ -45,6 +57,22 @@ def test_two_rivals_that_change_places_are_no_kink_of_the_network():
     inputs = torch.tensor([[0.2, 0.5]])
     bias = torch.tensor([0.0, 0.0, 1.0 - 1e-6])
     assert not among_kinks(lambda x: x @ weight.T + bias, inputs, torch.tensor([0]), box=BOX).any()
+
+
+def test_a_saturated_network_whose_boundary_is_far_beyond_the_box_has_none(saturated):
+    model, inputs, targets = saturated
+    assert among_kinks(model, inputs, targets, box=BOX).double().mean() < 0.02
+
+
+def test_what_is_mistaken_for_kinks_is_reached_no_less_often(saturated, monkeypatch):
+    model, inputs, targets = saturated
+    expected = minimum_distortion(model, inputs, targets=targets)
+    monkeypatch.setattr(kinks, "ROUGH", 0.0)
+    monkeypatch.setattr(kinks, "GROWTH", float("inf"))  # now nearly every problem is
+    assert among_kinks(model, inputs, targets, box=BOX).double().mean() > 0.9
+    result = minimum_distortion(model, inputs, targets=targets)
+    assert 0.1 < expected.success.double().mean() < 0.9
+    assert result.success.sum() >= expected.success.sum()
 
 
 def test_where_there_is_no_slope_there_are_no_kinks():

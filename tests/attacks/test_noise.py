@@ -28,6 +28,8 @@ def test_bad_arguments_are_named():
     generator = torch.Generator()
     with pytest.raises(ValueError, match="stddev of at least 0, got -1"):
         gaussian_noise(torch.zeros(1, 2), stddev=-1, generator=generator, box=None)
+    with pytest.raises(ValueError, match="finite stddev of at least 0, got inf"):
+        gaussian_noise(torch.zeros(1, 2), stddev=float("inf"), generator=generator, box=None)
     with pytest.raises(ValueError, match="lower < upper"):
         gaussian_noise(torch.zeros(1, 2), stddev=1, generator=generator, box=(1, 0))
     with pytest.raises(ValueError, match="float32 or float64"):

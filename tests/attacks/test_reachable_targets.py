@@ -91,7 +91,7 @@ def test_untargeted_is_as_near_as_the_nearest_target_on_small_linear_models():
 
 
 @pytest.mark.parametrize("kind", ["linear", "network", "kinked"])
-def test_classes_that_never_win_change_nothing(kind, request, images):
+def test_classes_that_never_win_keep_no_other_from_being_tried(kind, request, images):
     """Every class has a twin a little below it, in reach of nothing, and half of all classes are such twins."""
     model = request.getfixturevalue(kind)
 

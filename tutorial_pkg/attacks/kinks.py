@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tutorial_pkg.attacks.margins import Classifier, nearest_rivals
 
-STEP, LONGER_STEP = 1e-3, 1e-2  # as shares of the way to the boundary of the linear model
+STEP, LONGER_STEP = 1e-3, 1e-2  # as shares of the way to the boundary of the linear model, within the box
 ROUGH = 0.03  # the relative change of the gradient in the shorter step from which on the longer one is looked at
 GROWTH = 5.0  # of the change with ten times the step; where it is less there are kinks
 TINY = 1e-20
@@ -35,7 +35,9 @@ def among_kinks(
     clean, shape = inputs.flatten(1), inputs.shape[1:]
     here = nearest_rivals(model, clean, shape, targets, num_rivals=1)
     gradient = here.gradients[:, 0]
-    step = -(here.margins.amin(1) / gradient.square().sum(1).clamp(min=TINY))[:, None] * gradient
+    way = -(here.margins.amin(1) / gradient.square().sum(1).clamp(min=TINY))[:, None] * gradient
+    # Where the boundary of the linear model is far beyond the box, two shares of the way would end in the same corner.
+    step = (clean + way).clamp(*box) - clean
     # Another rival's gradient would differ for another reason: the nearest one is held.
     held = torch.zeros_like(here.margins).scatter(1, here.rivals, torch.inf)
 

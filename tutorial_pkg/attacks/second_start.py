@@ -53,6 +53,12 @@ def start_again(
     failed = (~best.success & ~given_up).nonzero()[:, 0]
     if len(failed):
         best.put(failed, nearer(_reach(model, inputs[failed], targets[failed], box), best.rows(failed)))
+    # For kinks the first walk may have been left out; where nothing else has reached the class, it is made up for.
+    unwalked = (~best.success & ~given_up & (walked.num_evals == 0)).nonzero()[:, 0]
+    if len(unwalked):
+        x, goal = inputs[unwalked], targets[unwalked]
+        nearest = walk_boundary(model, x, goal, box=box, max_iter=max_iter)
+        best.put(unwalked, nearer(found_by(nearest, x, goal), best.rows(unwalked)))
     slow = ((walked.squared_norm < smoothed.squared_norm) & ~given_up).nonzero()[:, 0]
     if len(slow) and more:
         x, goal = inputs[slow], targets[slow]
