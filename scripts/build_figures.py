@@ -23,19 +23,9 @@ from tutorial_pkg.claims import CLAIMS, write_ledger
 from tutorial_pkg.durations import write_durations
 from tutorial_pkg.experiments import EXPERIMENTS, PROFILES, Context, Experiment, run_cell
 from tutorial_pkg.figures import Renderer, write_values
+from tutorial_pkg.freshness import Confirmation, Status, confirmation_chain, read_confirmations, status
 from tutorial_pkg.performance import write_performance
-from tutorial_pkg.records import (
-    Confirmation,
-    Record,
-    RecordError,
-    Status,
-    confirmation_chain,
-    read_confirmations,
-    read_record,
-    record_path,
-    status,
-    write_record,
-)
+from tutorial_pkg.records import Record, RecordError, read_record, record_path, write_record
 
 ROOT = Path(__file__).resolve().parent.parent
 

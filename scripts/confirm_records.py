@@ -28,7 +28,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tutorial_pkg.data import data_root
-from tutorial_pkg.records import Confirmation, RecordError, read_confirmations, read_record, write_confirmations
+from tutorial_pkg.freshness import Confirmation, read_confirmations, write_confirmations
+from tutorial_pkg.records import RecordError, read_record
 
 ROOT = Path(__file__).resolve().parent.parent
 TOLERANCE = 1e-3  # relative

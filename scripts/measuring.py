@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from tutorial_pkg.records import write_atomically
+from tutorial_pkg.files import write_atomically
 from tutorial_pkg.training.resources import peak_memory_mb
 
 RESULTS = Path("results/benchmark")

@@ -8,7 +8,9 @@ import pytest
 import tutorial_pkg
 
 ORDER = [
-    {"fingerprint", "records", "paper", "image_cache", "precision"},
+    {"files", "fingerprint", "paper", "image_cache", "precision"},
+    {"records"},
+    {"freshness"},
     {"image_folder", "provenance"},
     {"data"},
     {"models"},
@@ -21,7 +23,9 @@ ORDER = [
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 NEVER = {
+    "files": {"torch", "matplotlib"},
     "records": {"torch", "matplotlib"},
+    "freshness": {"torch", "matplotlib"},
     "figures": {"torch"},
     "data": {"matplotlib"},
     "metrics": {"matplotlib"},

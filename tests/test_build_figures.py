@@ -11,7 +11,8 @@ import torch
 from tutorial_pkg import experiments
 from tutorial_pkg.experiments.base import Context, Experiment, Result
 from tutorial_pkg.figures import Renderer
-from tutorial_pkg.records import Confirmation, Record, write_confirmations
+from tutorial_pkg.freshness import Confirmation, write_confirmations
+from tutorial_pkg.records import Record
 
 
 @dataclass(frozen=True)

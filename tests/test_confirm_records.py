@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tutorial_pkg import records
-from tutorial_pkg.records import Confirmation, read_confirmations, write_confirmations
+from tutorial_pkg.freshness import Confirmation, read_confirmations, write_confirmations
 
 
 def sizes(old, new):

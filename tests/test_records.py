@@ -7,17 +7,8 @@ import numpy as np
 import pytest
 
 from tests.shared import make_record
-from tutorial_pkg.records import (
-    Confirmation,
-    RecordError,
-    confirmation_chain,
-    read_confirmations,
-    read_record,
-    status,
-    to_plain,
-    write_confirmations,
-    write_record,
-)
+from tutorial_pkg.freshness import Confirmation, confirmation_chain, read_confirmations, status, write_confirmations
+from tutorial_pkg.records import RecordError, read_record, to_plain, write_record
 
 
 def test_a_profile_may_be_a_link_to_another_folder(tmp_path):

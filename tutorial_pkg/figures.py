@@ -16,8 +16,9 @@ import numpy as np
 from cycler import cycler
 from matplotlib.figure import Figure
 
+from tutorial_pkg.files import write_atomically
 from tutorial_pkg.provenance import provenance, provenance_span
-from tutorial_pkg.records import Record, write_atomically
+from tutorial_pkg.records import Record
 
 # Matplotlib cannot write CSS variables, so figures are drawn in these stand-ins and rewritten afterwards.
 INK, GRID, PAPER = "#0a0b0c", "#d0d1d2", "#fdfefd"

@@ -1,8 +1,7 @@
-"""Results on disk: one JSON file a cell, written whole or not at all, and known to be fresh, confirmed or stale.
+"""Results on disk: one JSON file a cell, written whole or not at all.
 
 A cell is the smallest unit of work that can be repeated alone: one model, one seed. Its record holds the
 numbers, a small `.npz` beside it the arrays that figures need, and both name what they were computed from.
-`confirmed.json`, beside the profiles, lists changes of code after which a run gave the same numbers.
 """
 
 from __future__ import annotations
@@ -11,17 +10,15 @@ import hashlib
 import json
 import math
 import os
-import tempfile
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from pathlib import Path, PurePath
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-Status = Literal["fresh", "confirmed", "stale", "missing"]
+from tutorial_pkg.files import write_atomically
 
 
 class RecordError(Exception):
@@ -58,32 +55,6 @@ class Record:
     def key(self) -> str:
         """SHA-256 over everything that decides the result."""
         return record_key(self.experiment, self.cell, self.config, self.data, self.fingerprint)
-
-
-@dataclass(frozen=True)
-class Confirmation:
-    """A change of an experiment's code after which a run on one machine gave the same numbers.
-
-    Attributes:
-        experiment: name of the table or figure.
-        before: fingerprint of the code before the change, "from" in the file.
-        after: fingerprint of the code after it, "to" in the file.
-        profile: size of that run.
-        cells: how many were compared.
-        largest_difference: between two of their numbers, relative to the larger.
-    """
-
-    experiment: str
-    before: str
-    after: str
-    profile: str
-    cells: int
-    largest_difference: float
-
-
-CONFIRMED = "confirmed.json"
-_IN_FILE = {"before": "from", "after": "to"}
-_IN_CODE = {"from": "before", "to": "after"}  # `from` is Python's
 
 
 def record_key(experiment: str, cell: str, config: Mapping[str, Any], data: Mapping[str, str], fingerprint: str) -> str:
@@ -168,102 +139,6 @@ def read_record(path: Path | str) -> Record:
     ):
         raise RecordError(f"{path} does not match its own key or place: it was edited or moved. {advice}")
     return record
-
-
-def status(
-    record: Record | None,
-    config: object,
-    fingerprint: str,
-    checksum: str | None = None,
-    confirmations: Sequence[Confirmation] = (),
-) -> Status:
-    """Say whether a record is what the present code and configuration would compute.
-
-    Args:
-        record: the record on disk, or None.
-        config: the cell's configuration now.
-        fingerprint: the code's fingerprint now.
-        checksum: of the data now; None when they are not at hand, which takes the record's word for it.
-        confirmations: of changes of the code; a record that they connect to the present code is confirmed.
-    """
-    if record is None:
-        return "missing"
-    data = {**record.data, "checksum": checksum or record.data["checksum"]}
-    identity = record.experiment, record.cell, to_plain(config), data
-    if record_key(*identity, fingerprint) == record.key:
-        return "fresh"
-    if record_key(*identity, record.fingerprint) != record.key:  # not only the code has changed
-        return "stale"
-    chain = confirmation_chain(confirmations, record.experiment, record.fingerprint, fingerprint)
-    return "confirmed" if chain else "stale"
-
-
-def confirmation_chain(
-    confirmations: Sequence[Confirmation], experiment: str, start: str, end: str
-) -> list[Confirmation]:
-    """Return the fewest confirmations that lead from one fingerprint of an experiment to another, [] if none do.
-
-    A confirmation says that two codes give the same numbers, so it may be followed in either direction.
-
-    Args:
-        confirmations: of any experiments, as `read_confirmations` returns them.
-        experiment: whose confirmations count.
-        start: the fingerprint that it begins with.
-        end: the one that it ends with; from one to itself the chain is empty, too.
-    """
-    chains: dict[str, list[Confirmation]] = {start: []}
-    pending = deque([start])
-    while pending and end not in chains:
-        here = pending.popleft()
-        for link in confirmations:
-            if link.experiment == experiment and here in (link.before, link.after):
-                there = link.after if here == link.before else link.before
-                if there not in chains:
-                    chains[there] = [*chains[here], link]
-                    pending.append(there)
-    return chains.get(end, [])
-
-
-def read_confirmations(root: Path) -> list[Confirmation]:
-    """Read `<root>/confirmed.json`; without that file there are none.
-
-    Raises:
-        RecordError: the file is not a list of whole confirmations.
-    """
-    path = root / CONFIRMED
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(entries, list):
-            raise ValueError("it is not a list")
-        return [Confirmation(**{_IN_CODE.get(name, name): value for name, value in e.items()}) for e in entries]
-    except FileNotFoundError:
-        return []
-    except (ValueError, TypeError, AttributeError) as error:
-        raise RecordError(
-            f"{path} is damaged ({error}). Restore it with git, or delete it and run scripts/confirm_records.py again."
-        ) from error
-
-
-def write_confirmations(root: Path, confirmations: Sequence[Confirmation]) -> None:
-    """Write `<root>/confirmed.json`, whole or not at all."""
-    entries = [{_IN_FILE.get(name, name): value for name, value in asdict(c).items()} for c in confirmations]
-    root.mkdir(parents=True, exist_ok=True)
-    write_atomically(root / CONFIRMED, (json.dumps(entries, indent=1, allow_nan=False) + "\n").encode())
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file's content by way of a temporary file, fsync and rename."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp's 0600 would make records unreadable for others
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def to_plain(value: Any) -> Any:

@@ -33,8 +33,6 @@ def test_agrees_with_a_full_decomposition(name, split):
     allowed = 1.1 * TOLERANCE * values.max().item()
     assert found.largest == pytest.approx(values.max().item(), abs=allowed)
     assert found.smallest == pytest.approx(values.min().item(), abs=allowed)
-    assert values[found.argmax, 0].item() == pytest.approx(found.largest, abs=allowed)
-    assert values[found.argmin, -1].item() == pytest.approx(found.smallest, abs=allowed)
 
 
 def test_few_matrices_are_decomposed(monkeypatch):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tests.shared import weights
-from tutorial_pkg.training import TABLE1_RECIPES, checkpoints, train, trained_model
+from tutorial_pkg.training import TABLE1_RECIPES, checkpoints, tensor_files, train, trained_model
 
 QUICK = TABLE1_RECIPES["N100-100-10"].shortened(5)
 
@@ -82,9 +82,9 @@ UNUSABLE = {
     "empty": (lambda _: b"", "the file is damaged"),
     "text": (lambda _: b"not a checkpoint", "the file is damaged"),
     "one bit": (flipped, "the file is damaged"),
-    "another archive": (archive, "the file is damaged or no checkpoint"),
-    "an object": (lambda _: saved(nn.Linear(2, 2)), "something else than weights and plain values"),
-    "a tensor": (lambda _: saved(torch.zeros(3)), "holds no trained model"),
+    "another archive": (archive, "the file is damaged or holds no tensors"),
+    "an object": (lambda _: saved(nn.Linear(2, 2)), "something else than tensors and plain values"),
+    "a tensor": (lambda _: saved(torch.zeros(3)), "does not hold weights, training"),
     "another model": (lambda _: saved(OTHER_MODEL), "the weights in it are those of another model"),
 }
 
@@ -135,7 +135,7 @@ def test_other_errors_are_passed_on_and_nothing_is_trained(digits, tmp_path, mon
     def fails(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr(checkpoints.torch, "load", fails)
+    monkeypatch.setattr(tensor_files.torch, "load", fails)
     with pytest.raises(type(error)) as raised:
         trained_model(QUICK, digits, seed=0, cache=tmp_path)
     assert raised.value is error

@@ -1,6 +1,7 @@
 """Training on photographs: what is cut out, what a step does, and that a killed run goes on as if nothing happened."""
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -165,6 +166,23 @@ def test_a_killed_run_goes_on_to_the_same_weights(photographs, tmp_path, monkeyp
     assert torch.equal(weights(resumed), weights(whole))
     assert resumed_curves.val_loss == curves.val_loss
     assert not state.exists()
+
+
+def test_a_damaged_state_starts_over(photographs, tmp_path):
+    state = tmp_path / "run.state.pt"
+    state.write_bytes(b"half of a run")
+    with pytest.warns(UserWarning, match=re.escape(f"the run that {state} holds begins anew: the file is damaged")):
+        model, _ = train_images(TINY, photographs, seed=0, state=state)
+    assert torch.equal(weights(model), weights(train_images(TINY, photographs, seed=0)[0]))
+    assert not state.exists()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_evaluation_leaves_the_model_in_its_mode(photographs, training):
+    model = build_image_model(TINY, photographs).train(training)
+    first, second = (evaluate(model, photographs, TINY) for _ in range(2))
+    assert model.training == training
+    assert first == second, "dropout is on"
 
 
 def test_the_cache_finds_it_again(photographs, tmp_path):

@@ -1,5 +1,6 @@
 """Reconstruction TICA against a dense formula, its seeds, its gradient, and a run that was killed."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -159,7 +160,8 @@ def test_a_killed_run_goes_on_after_its_last_stage(photographs, tmp_path, monkey
 def test_a_damaged_state_starts_over(photographs, tmp_path):
     state = tmp_path / "unfinished.pt"
     state.write_bytes(b"not a checkpoint")
-    _, result = train_tica(RECIPE, photographs, seed=0, state=state)
+    with pytest.warns(UserWarning, match=re.escape(f"the run that {state} holds begins anew: the file is damaged")):
+        _, result = train_tica(RECIPE, photographs, seed=0, state=state)
     assert len(result.seconds) == 2
 
 

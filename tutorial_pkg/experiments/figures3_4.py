@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -17,7 +16,7 @@ from tutorial_pkg.units import (
     class_auc,
     class_matched_sets,
     class_share,
-    compare,
+    compare_statistics,
     entropy,
     layer_features,
     live_units,
@@ -125,7 +124,10 @@ def run(config: CellConfig, context: Context) -> Result:
             "num_images": len(labels),
             "means": {kind: {name: float(v.mean()) for name, v in found.items()} for kind, found in samples.items()},
             "comparisons": {
-                f"{a}-{b}": _compare_all(samples[a], samples[b], config.num_resamples, generator) for a, b in PAIRS
+                f"{a}-{b}": compare_statistics(
+                    samples[a], samples[b], STATISTICS, generator=generator, num_resamples=config.num_resamples
+                )
+                for a, b in PAIRS
             },
             "classes": {kind: [[images.class_names[i] for i in row] for row in labels[s]] for kind, s in shown.items()},
         },
@@ -162,18 +164,6 @@ def _of_sets(
         "colour_distance": mean_pairwise_distance(inputs.mean((2, 3)), sets),
         "feature_distance": mean_pairwise_distance(features, sets),
     }
-
-
-def _compare_all(
-    first: dict[str, Tensor], second: dict[str, Tensor], num_resamples: int, generator: torch.Generator
-) -> dict[str, dict[str, float]]:
-    """Compare every statistic that both kinds have; δ > 0 says that the first kind's images have more in common."""
-    found: dict[str, Any] = {
-        name: asdict(compare(sign * first[name], sign * second[name], generator=generator, num_resamples=num_resamples))
-        for name, sign in STATISTICS.items()
-        if name in first and name in second
-    }
-    return found
 
 
 CONFIGS = {profile: Config(DATASETS[profile], RECIPES[profile]) for profile in ("laptop", "paper")}

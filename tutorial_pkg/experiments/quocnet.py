@@ -56,26 +56,12 @@ class Config:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class CellConfig:
-    """One trained network."""
-
-    dataset: str
-    recipe: TicaRecipe
-    positives: tuple[str, ...]
-    num_negatives: int
-    num_units: int
-    num_images: int
-    seed: int
-
-
-def cells(config: Config) -> dict[str, CellConfig]:
+def cells(config: Config) -> dict[str, Config]:
     """Return the one cell: the trained network and what it is compared with."""
-    shared = (config.positives, config.num_negatives, config.num_units, config.num_images, config.seed)
-    return {f"trained-seed{config.seed}": CellConfig(config.dataset, config.recipe, *shared)}
+    return {f"trained-seed{config.seed}": config}
 
 
-def run(config: CellConfig, context: Context) -> Result:
+def run(config: Config, context: Context) -> Result:
     """Measure what QuocNet's features know."""
     images = context.images(config.dataset)
     model, training = trained_quocnet(config.recipe, images, config.seed, context)
@@ -151,7 +137,7 @@ def _pixels(images: Tensor, side: int) -> Tensor:
 
 
 def _units(
-    features: Tensor, labels: Tensor, val_features: Tensor, val_labels: Tensor, config: CellConfig
+    features: Tensor, labels: Tensor, val_features: Tensor, val_labels: Tensor, config: Config
 ) -> list[dict[str, Any]]:
     """Choose the units that detect cars best on the training images, and others at random."""
     ranks = features.argsort(0).argsort(0).double()
@@ -179,7 +165,7 @@ def _stimuli(
     val_features: Tensor,
     images: ImageDataset,
     context: Context,
-    config: CellConfig,
+    config: Config,
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
     """Compute what the units like best, and find what they like best among the validation images."""
     numbers = [unit["unit"] for unit in units]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tutorial_pkg.experiments.base import Context, Experiment, Result
-from tutorial_pkg.experiments.units_rendering import LAYERS, render
+from tutorial_pkg.experiments.units_rendering import render
 from tutorial_pkg.metrics import error_rate
 from tutorial_pkg.models import LayeredModel
 from tutorial_pkg.training import SgdRecipe, train_sgd
@@ -21,7 +20,7 @@ from tutorial_pkg.units import (
     ImageSet,
     Profile,
     class_matched_sets,
-    compare,
+    compare_statistics,
     effective_dimension,
     joint_readout,
     layer_features,
@@ -30,6 +29,9 @@ from tutorial_pkg.units import (
     set_statistics,
     top_sets,
 )
+
+LAYERS = ("pixels", "untrained", "pool", "hidden", "logits", "onehot")
+"""The network's own, between controls: the pixels, an untrained network, and one unit a class made by hand."""
 
 PAIRS = (("units", "uniform"), ("units", "chance"))
 HIDDEN_PAIRS = (
@@ -156,7 +158,10 @@ def _analyse(
             "means": {kind: {name: float(v.mean()) for name, v in s.items()} for kind, s in samples.items()},
             "distinct": distinct,
             "comparisons": {
-                f"{a}-{b}": _compare_all(samples[a], samples[b], config.num_resamples, generator) for a, b in pairs
+                f"{a}-{b}": compare_statistics(
+                    samples[a], samples[b], STATISTICS, generator=generator, num_resamples=config.num_resamples
+                )
+                for a, b in pairs
             },
         }
     num_units = scores["units"].shape[1]
@@ -170,17 +175,6 @@ def _analyse(
     if in_full:
         values["effective_dimension"] = effective_dimension(features)
     return values, samples
-
-
-def _compare_all(
-    first: Mapping[str, Tensor], second: Mapping[str, Tensor], num_resamples: int, generator: torch.Generator
-) -> dict[str, dict[str, float]]:
-    """Compare every statistic that both kinds have; δ > 0 says that the first kind's images have more in common."""
-    return {
-        name: asdict(compare(sign * first[name], sign * second[name], generator=generator, num_resamples=num_resamples))
-        for name, sign in STATISTICS.items()
-        if name in first and name in second
-    }
 
 
 CONFIGS = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Complex, Float, Int
@@ -18,12 +18,10 @@ _SAMPLE = 16
 
 @dataclass(frozen=True)
 class Extremes:
-    """The smallest and the largest singular value of all matrices, and which matrix has it."""
+    """The smallest and the largest singular value of all matrices."""
 
     smallest: float
     largest: float
-    argmin: int
-    argmax: int
 
 
 @dataclass(frozen=True)
@@ -72,15 +70,14 @@ def extreme_singular_values(batches: Iterable[Batch]) -> Extremes:
         batches: of matrices of one shape, as many at a time as memory holds.
 
     Returns:
-        Both values, within `TOLERANCE` times the largest of those of a full SVD, and the matrices' positions.
+        Both values, within `TOLERANCE` times the largest of those of a full SVD.
 
     Example:
         >>> matrices = torch.stack([torch.eye(3), torch.diag(torch.tensor([1.0, 2.0, 5.0]))]).cdouble()
         >>> extreme_singular_values([Batch.of(matrices)])
-        Extremes(smallest=1.0, largest=5.0, argmin=1, argmax=1)
+        Extremes(smallest=1.0, largest=5.0)
     """
-    best = Extremes(smallest=float("inf"), largest=0.0, argmin=0, argmax=0)
-    start = 0
+    best = Extremes(smallest=float("inf"), largest=0.0)
     for batch in batches:
         gram = batch.gram
         for may_improve, estimate in ((_may_exceed, _power), (_may_fall_below, _inverse_power)):
@@ -90,11 +87,10 @@ def extreme_singular_values(batches: Iterable[Batch]) -> Extremes:
             while len(standing) > 0:
                 sample = standing[:: -(-len(standing) // max(_SAMPLE, take))]
                 promising = estimate(gram[sample]).topk(min(take, len(sample))).indices
-                best = _decompose(batch, sample[promising], best, start)
+                best = _decompose(batch, sample[promising], best)
                 standing = standing[~torch.isin(standing, sample[promising])]
                 standing = standing[may_improve(batch, standing, best)]
                 take *= 2
-        start += len(gram)
     return best
 
 
@@ -137,18 +133,14 @@ def _inverse_power(gram: Complex[Tensor, "batch n n"]) -> Float[Tensor, " batch"
     return growth
 
 
-def _decompose(batch: Batch, positions: Int[Tensor, " some"], best: Extremes, start: int) -> Extremes:
+def _decompose(batch: Batch, positions: Int[Tensor, " some"], best: Extremes) -> Extremes:
     """Take the exact singular values of the matrices at `positions` into account."""
     if len(positions) == 0:
         return best
     values = torch.linalg.svdvals(batch.at(positions))
-    low, high = values[:, -1].argmin(), values[:, 0].argmax()
-    smallest, largest = values[low, -1].item(), values[high, 0].item()
-    if smallest < best.smallest:
-        best = replace(best, smallest=smallest, argmin=start + int(positions[low]))
-    if largest > best.largest:
-        best = replace(best, largest=largest, argmax=start + int(positions[high]))
-    return best
+    return Extremes(
+        smallest=min(best.smallest, values[:, -1].min().item()), largest=max(best.largest, values[:, 0].max().item())
+    )
 
 
 def _starts(gram: Complex[Tensor, "batch n n"]) -> Complex[Tensor, "n 2"]:

@@ -5,60 +5,22 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Int, UInt8
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, interpolate
-from torchvision.transforms.functional import ten_crop
+from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from tutorial_pkg.image_folder import ImageDataset
 from tutorial_pkg.models.alexnet import alexnet, alexnet_config
 from tutorial_pkg.models.layered import LayeredModel
-from tutorial_pkg.records import write_atomically
+from tutorial_pkg.training.image_recipe import ImageRecipe, model_inputs, random_crops, resized
 from tutorial_pkg.training.randomness import seeded
 from tutorial_pkg.training.resources import peak_memory_mb
-
-
-@dataclass(frozen=True)
-class ImageRecipe:
-    """Everything that decides a network trained on photographs, besides the data and the seed.
-
-    Attributes:
-        model: a name in `models.alexnet.ALEXNETS`.
-        image_size: side to which images are resized before they are cropped to the network's input.
-        epochs: passes through the training set; 0 gives the untrained network.
-        batch_size: images a step.
-        learning_rate: the largest; it rises over the first twentieth of the steps and falls to 0 along a cosine.
-        momentum: of stochastic gradient descent.
-        weight_decay: as Krizhevsky's, on all parameters.
-        bfloat16: compute convolutions and products in 16 bits; weights and losses stay in 32.
-    """
-
-    model: str = "alexnet-small"
-    image_size: int = 64
-    epochs: int = 22
-    batch_size: int = 64
-    learning_rate: float = 0.02
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    bfloat16: bool = True
-
-    def __post_init__(self) -> None:
-        if self.epochs < 0 or self.batch_size < 1 or not self.learning_rate > 0:
-            raise ValueError(
-                f"expected epochs ≥ 0, batch_size ≥ 1 and learning_rate > 0, got {self.epochs}, "
-                f"{self.batch_size} and {self.learning_rate}"
-            )
-        if self.image_size < alexnet_config(self.model).input_size:
-            raise ValueError(
-                f"images of {self.image_size} pixels are smaller than the {alexnet_config(self.model).input_size} "
-                f"that {self.model} sees; choose a larger image_size"
-            )
+from tutorial_pkg.training.tensor_files import read_unfinished, write_tensors
 
 
 @dataclass(frozen=True)
@@ -87,51 +49,6 @@ def build_image_model(recipe: ImageRecipe, dataset: ImageDataset) -> LayeredMode
     return alexnet(alexnet_config(recipe.model, dataset.num_classes))
 
 
-def model_inputs(
-    images: UInt8[Tensor, "batch 3 height width"], recipe: ImageRecipe
-) -> Float[Tensor, "batch 3 side side"]:
-    """Return what the network sees of images: their centres, in [0, 1]."""
-    resized = _resized(images, recipe.image_size)
-    size = alexnet_config(recipe.model).input_size
-    start = (recipe.image_size - size) // 2
-    return resized[:, :, start : start + size, start : start + size]
-
-
-def ten_patches(
-    images: UInt8[Tensor, "batch 3 height width"], recipe: ImageRecipe
-) -> tuple[Float[Tensor, "batch 3 side side"], ...]:
-    """Return each image's four corners, its centre, and their mirror images, as the network sees them, in [0, 1].
-
-    Over these Krizhevsky et al. average the probabilities when they classify an image.
-
-    Source: Krizhevsky, Sutskever, Hinton (2012), section 4.1.
-    """
-    size = alexnet_config(recipe.model).input_size
-    patches: tuple[Tensor, ...] = ten_crop(_resized(images, recipe.image_size), [size, size])
-    return patches
-
-
-def random_crops(
-    images: Float[Tensor, "batch 3 height width"], size: int, generator: torch.Generator
-) -> Float[Tensor, "batch 3 {size} {size}"]:
-    """Cut a square at random from each image, and turn half of them into their mirror images.
-
-    Args:
-        images: on any device.
-        size: side of the square.
-        generator: on the CPU, so that every device cuts the same.
-    """
-    count, _, height, width = images.shape
-    top, left = (torch.randint(side - size + 1, (count, 1), generator=generator) for side in (height, width))
-    mirrored = torch.rand((count, 1), generator=generator) < 0.5
-    steps = torch.arange(size)
-    rows = (top + steps).to(images.device)
-    columns = (left + torch.where(mirrored, size - 1 - steps, steps)).to(images.device)
-    index = torch.arange(count, device=images.device)
-    # Indices on both sides of the colours' slice put the colours last.
-    return images[index[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-
-
 def train_images(
     recipe: ImageRecipe,
     dataset: ImageDataset,
@@ -150,7 +67,8 @@ def train_images(
         device: "cpu", "cuda" or "mps".
         progress: show a progress bar.
         state: a file that holds the run after each epoch. Where it is there, training goes on from it, and ends with
-            the weights that an uninterrupted run would have; at the end it is removed.
+            the weights that an uninterrupted run would have; at the end it is removed. A damaged one counts for none,
+            with a warning.
 
     Returns:
         The network in evaluation mode, and its learning curves.
@@ -170,8 +88,8 @@ def train_images(
         optimizer = torch.optim.SGD(
             model.parameters(), recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
         )
-        if state is not None and state.exists():
-            curves = _restore(state, model, optimizer, generator)
+        if unfinished := read_unfinished(state, *_STATE):
+            curves = _restore(unfinished, model, optimizer, generator)
             bar.update(len(curves.val_loss))
         for epoch in range(len(curves.val_loss), recipe.epochs):
             start = time.perf_counter()
@@ -203,7 +121,7 @@ def evaluate(
     """Return the mean loss and the accuracy on the centres of the validation images.
 
     Args:
-        model: is left in evaluation mode.
+        model: is used in evaluation mode, and left as it was.
         dataset: its validation part is used.
         recipe: says how images are resized and cut, and whether to compute in 16 bits.
         device: where the model is.
@@ -212,6 +130,7 @@ def evaluate(
     Returns:
         The mean cross-entropy in nats, and the share of images classified correctly, in [0, 1].
     """
+    was_training = model.training
     model.eval()
     total, right = 0.0, 0
     for images, labels in zip(dataset.val_images.split(batch_size), dataset.val_labels.split(batch_size), strict=True):
@@ -220,6 +139,7 @@ def evaluate(
         targets = labels.to(device)
         total += float(cross_entropy(logits.float(), targets, reduction="sum"))
         right += int((logits.argmax(1) == targets).sum())
+    model.train(was_training)
     return total / len(dataset.val_labels), right / len(dataset.val_labels)
 
 
@@ -243,7 +163,7 @@ def _train_epoch(
         rate = recipe.learning_rate * _schedule(step / (steps_an_epoch * recipe.epochs))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        inputs = random_crops(_resized(images[batch], recipe.image_size), size, generator)
+        inputs = random_crops(resized(images[batch], recipe.image_size), size, generator)
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.bfloat16):
             logits = model(inputs)
         loss = cross_entropy(logits.float(), labels[batch])
@@ -267,12 +187,8 @@ def _schedule(done: float, warm_up: float = 0.05) -> float:
     return 0.5 * (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up)))
 
 
-def _resized(images: UInt8[Tensor, "batch 3 height width"], size: int) -> Float[Tensor, "batch 3 {size} {size}"]:
-    """Return images in [0, 1] of that size; bilinear, and averaged where they shrink."""
-    floats = images.float() / 255
-    if images.shape[-2:] == (size, size):
-        return floats
-    return interpolate(floats, size=(size, size), mode="bilinear", antialias=True)
+_STATE = ("weights", "optimizer", "generator", "random", "random_cuda", "curves")
+"""All that the next epoch depends on."""
 
 
 def _save(
@@ -282,26 +198,21 @@ def _save(
     generator: torch.Generator,
     curves: ImageTraining,
 ) -> None:
-    """Write everything that the next epoch depends on."""
-    stored = {
-        "weights": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "generator": generator.get_state(),
-        "random": torch.get_rng_state(),
-        "random_cuda": torch.cuda.get_rng_state_all(),
-        "curves": vars(curves),
-    }
-    buffer = BytesIO()
-    torch.save(stored, buffer)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, buffer.getvalue())
+    values = (
+        model.state_dict(),
+        optimizer.state_dict(),
+        generator.get_state(),
+        torch.get_rng_state(),
+        torch.cuda.get_rng_state_all(),
+        vars(curves),
+    )
+    write_tensors(path, dict(zip(_STATE, values, strict=True)))
 
 
 def _restore(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator
+    stored: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator
 ) -> ImageTraining:
     """Undo `_save`."""
-    stored: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     model.load_state_dict(stored["weights"])
     optimizer.load_state_dict(stored["optimizer"])
     generator.set_state(stored["generator"])

@@ -6,9 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from jaxtyping import Float
@@ -17,10 +15,9 @@ from tqdm import tqdm
 
 from tutorial_pkg.data import ImageDataset
 from tutorial_pkg.models import LayeredModel
-from tutorial_pkg.models.quocnet import QUOCNETS, LocalFilters, QuocNetConfig, quocnet
-from tutorial_pkg.records import write_atomically
+from tutorial_pkg.models.quocnet import QUOCNETS, LocalFilters, quocnet
 from tutorial_pkg.training.randomness import seeded
-from tutorial_pkg.training.resources import peak_memory_mb
+from tutorial_pkg.training.tensor_files import read_unfinished, write_tensors
 
 NUM_POINTS = 60
 """Points of a training curve, each the mean over its part of the steps."""
@@ -117,7 +114,8 @@ def train_tica(
         seed: decides the initial filters and the batches.
         device: "cpu", "cuda" or "mps".
         progress: show a progress bar.
-        state: a file for the stages that are done; a run that was killed goes on from there, and ends by removing it.
+        state: a file for the stages that are done; a run that was killed goes on from there, and ends by removing
+            it. A damaged one counts for none, with a warning.
 
     Returns:
         The model in evaluation mode, and its training curves.
@@ -139,12 +137,13 @@ def train_tica(
     with seeded(seed):
         model = quocnet(config).to(device)
     result = TicaResult([], [], [])
-    if state is not None and state.exists():
-        result = _restore(model, state)
+    if unfinished := read_unfinished(state, "weights", "result"):
+        model.load_state_dict(unfinished["weights"])
+        result = TicaResult(**unfinished["result"])
     for stage in range(len(result.seconds) + 1, len(config.stages) + 1):
         _train_stage(model, stage, recipe, dataset.train_images, seed, result, progress)
         if state is not None:
-            _save(model, result, state)
+            write_tensors(state, {"weights": model.state_dict(), "result": vars(result)})
     if state is not None:
         state.unlink(missing_ok=True)
     return model.requires_grad_(False).eval(), result
@@ -245,103 +244,3 @@ def _curve(values: list[float]) -> list[float]:
     count = min(NUM_POINTS, len(values))
     parts = torch.tensor(values, dtype=torch.float64).tensor_split(count) if count else ()
     return [float(part.mean()) for part in parts]
-
-
-def _save(model: LayeredModel, result: TicaResult, state: Path) -> None:
-    state.parent.mkdir(parents=True, exist_ok=True)
-    buffer = BytesIO()
-    torch.save({"weights": model.state_dict(), "result": vars(result)}, buffer)
-    write_atomically(state, buffer.getvalue())
-
-
-def _restore(model: LayeredModel, state: Path) -> TicaResult:
-    """Load the stages that are done; a damaged file counts for none."""
-    device = next(model.parameters()).device
-    try:
-        stored = torch.load(state, map_location=device, weights_only=True)
-        model.load_state_dict(stored["weights"])
-        return TicaResult(**stored["result"])
-    except (OSError, RuntimeError, KeyError, TypeError, EOFError, ValueError, UnpicklingError):
-        return TicaResult([], [], [])
-
-
-@dataclass(frozen=True)
-class StepCost:
-    """What training steps of one stage took, and did.
-
-    Attributes:
-        weights: trained by them, W₁'s, and W₂'s where it has its own.
-        seconds: the fastest of them.
-        memory: peak in MiB; of the accelerator, or of the process so far on a CPU.
-        lost: share of the stage's input that the code lost before each step.
-    """
-
-    weights: int
-    seconds: float
-    memory: int
-    lost: list[float]
-
-
-def measure_steps(
-    model: LayeredModel,
-    stage: int,
-    images: Float[Tensor, "batch 3 side side"],
-    *,
-    tied: bool,
-    steps: int = 3,
-    learning_rate: float = 0.015,
-) -> StepCost:
-    """Train a stage for a few steps on one batch, just as `train_tica` does, and measure them.
-
-    Args:
-        model: changed in place; where it is, is where the steps are taken. It may end with the stage.
-        stage: from 1.
-        images: in [0, 1].
-        tied: whether W₂ is W₁.
-        steps: at least 1.
-        learning_rate: as in `TicaRecipe`; held constant.
-    """
-    below, filters, pooling = stage_modules(model, stage)
-    device = filters.weight.device
-    images = images.to(device)
-    lost, seconds = [], []
-    for step in range(steps):
-        start = _now(device)
-        with torch.no_grad():
-            x = below(images) if below is not None else images
-        if step == 0:
-            decoder = first_weights(x, filters, tied=tied)
-            optimizer = stage_optimizer(filters, decoder, learning_rate)
-        errors, pooled = tica_cost(x, filters, pooling, decoder)
-        optimizer.zero_grad()
-        ((errors.sum() + TicaRecipe.sparsity_weight * pooled.sum()) / len(x)).backward()
-        optimizer.step()
-        lost.append(float(errors.detach().sum() / x.square().sum()))
-        seconds.append(_now(device) - start)
-    filters.weight.grad = None
-    weights = filters.weight.numel() * (1 if tied else 2)
-    return StepCost(weights, min(seconds), peak_memory_mb(device.type), lost)
-
-
-def step_memory(config: QuocNetConfig, stage: int, *, batch_size: int, tied: bool) -> int:
-    """Return about how many bytes a training step of a stage needs, with the weights of the stages below at hand.
-
-    Args:
-        config: the network; no memory is taken for its weights.
-        stage: from 1.
-        batch_size: images a step.
-        tied: whether the decoder W₂ is W₁.
-    """
-    with torch.device("meta"):
-        weights = [module.weight for module in quocnet(config).modules() if isinstance(module, LocalFilters)]
-    *below, trained = weights[:stage]
-    # W₁, its gradient, and for Adam two moments and a temporary one; W₂ the same. Patches are held about six times.
-    copies = (5 if tied else 9) * trained.numel()
-    patches = 6 * batch_size * trained.shape[0] * trained.shape[1]
-    return 4 * (sum(w.numel() for w in below) + copies + patches)
-
-
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()

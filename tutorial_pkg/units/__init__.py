@@ -11,7 +11,15 @@ from tutorial_pkg.units.analysis import (
     scores_by_kind,
     set_statistics,
 )
-from tutorial_pkg.units.comparison import NEGLIGIBLE, Comparison, cliffs_delta, compare, pooled, verdict
+from tutorial_pkg.units.comparison import (
+    NEGLIGIBLE,
+    Comparison,
+    cliffs_delta,
+    compare,
+    compare_statistics,
+    pooled,
+    verdict,
+)
 from tutorial_pkg.units.directions import (
     effective_dimension,
     layer_features,
@@ -47,6 +55,7 @@ __all__ = [
     "class_share",
     "cliffs_delta",
     "compare",
+    "compare_statistics",
     "effective_dimension",
     "entropy",
     "joint_readout",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
@@ -137,3 +137,35 @@ def compare(first: Tensor, second: Tensor, *, generator: torch.Generator, num_re
         high=float(interval.high),
         p_value=float(test.pvalue),
     )
+
+
+def compare_statistics(
+    first: Mapping[str, Tensor],
+    second: Mapping[str, Tensor],
+    signs: Mapping[str, int],
+    *,
+    generator: torch.Generator,
+    num_resamples: int = 1999,
+) -> dict[str, dict[str, float]]:
+    """Compare two kinds of sets by every statistic that both have; δ > 0 says that the first has more in common.
+
+    Args:
+        first: name → a value a set, `[n]`.
+        second: likewise, `[m]`.
+        signs: name → whether more of it (1) or less of it (−1) means more in common. No other names count.
+        generator: for `compare`, as is `num_resamples`.
+
+    Returns:
+        Name → the fields of a `Comparison`.
+
+    Example:
+        >>> near, far = {"distance": torch.arange(10.0)}, {"distance": torch.arange(10.0) + 5}
+        >>> found = compare_statistics(near, far, {"distance": -1, "purity": 1}, generator=torch.Generator())
+        >>> {name: round(comparison["delta"], 2) for name, comparison in found.items()}
+        {'distance': 0.75}
+    """
+    return {
+        name: asdict(compare(sign * first[name], sign * second[name], generator=generator, num_resamples=num_resamples))
+        for name, sign in signs.items()
+        if name in first and name in second
+    }
