@@ -10,7 +10,7 @@ import confirm_records
 import numpy as np
 import pytest
 
-from tutorial_pkg import records
+from tutorial_pkg import files, records
 from tutorial_pkg.freshness import Confirmation, read_confirmations, write_confirmations
 
 
@@ -127,7 +127,9 @@ def toy(tmp_path, monkeypatch):
     (root / "scripts").mkdir(parents=True)
     (root / "tutorial_pkg").mkdir()
     (root / "tutorial_pkg" / "__init__.py").touch()
-    (root / "tutorial_pkg" / "records.py").write_text(Path(records.__file__).read_text())
+    for module in (files, records):
+        source = Path(module.__file__)
+        (root / "tutorial_pkg" / source.name).write_text(source.read_text())
     (root / "scripts" / "build_figures.py").write_text(TOY_BUILD)
     package = root / "tutorial_pkg" / "experiments.py"
     package.write_text(TOY_EXPERIMENTS.format(experiments=OLD))
