@@ -8,7 +8,7 @@ import torch
 
 from tests.shared import make_record
 from tutorial_pkg import paper
-from tutorial_pkg.experiments import figure7, table1
+from tutorial_pkg.experiments import figure7, table1, table1_rendering
 from tutorial_pkg.experiments.targets import random_other_classes
 from tutorial_pkg.figures import Renderer
 from tutorial_pkg.training import TABLE1_RECIPES, train
@@ -81,20 +81,20 @@ def test_what_the_penalty_leaves_over_is_of_the_means_by_seed():
         )
         for name, far, near in found
     ]
-    assert table1.penalty_excess(records, "a") == pytest.approx([10, 25])
+    assert table1_rendering.penalty_excess(records, "a") == pytest.approx([10, 25])
 
 
 def test_the_short_table_has_every_model_with_the_papers_numbers(result, cell, tmp_path):
     records = [
         make_record(config={"name": name, "seed": cell.seed}, values=dict(result.values), arrays=dict(result.arrays))
-        for name in table1.KINDS
+        for name in table1_rendering.KINDS
     ]
-    table1.render(records, Renderer(tmp_path, "table1", records))
+    table1_rendering.render(records, Renderer(tmp_path, "table1", records))
     _, _, *rows = (tmp_path / "table1" / "short.md").read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
-    assert tuple(table1.KINDS) == tuple(paper.TABLE1) == tuple(TABLE1_RECIPES)
+    assert tuple(table1_rendering.KINDS) == tuple(paper.TABLE1) == tuple(TABLE1_RECIPES)
     for row, (name, (_, test, distortion)) in zip(rows, paper.TABLE1.items(), strict=True):
         kind, *numbers = row.strip("|").split("|")
-        assert f">{name}, {table1.KINDS[name][1]}<" in kind
+        assert f">{name}, {table1_rendering.KINDS[name][1]}<" in kind
         (ours, printed), (our_error, printed_error) = (map(float, re.findall(r"[\d.]+", cell)) for cell in numbers)
         assert (printed, printed_error) == (distortion, test)
         assert ours == pytest.approx(result.values["distortion_penalty_rms"], abs=0.0005)
