@@ -13,7 +13,16 @@ from torch import nn
 from tests.shared import make_record
 from tutorial_pkg import paper
 from tutorial_pkg.data import Dataset
-from tutorial_pkg.experiments import Context, run_cell, table2, tables3_4, transfer_curve
+from tutorial_pkg.experiments import (
+    Context,
+    run_cell,
+    table2,
+    table2_rendering,
+    tables3_4,
+    tables3_4_rendering,
+    transfer_curve,
+    transfer_curve_rendering,
+)
 from tutorial_pkg.experiments.base import Experiment
 from tutorial_pkg.experiments.transfer_cells import (
     PAPER_NUM_IMAGES,
@@ -82,7 +91,7 @@ def test_table2_of_readers_of_two_rows_transfers_within_a_row_and_not_across():
             assert record.values["errors_of_correct"][source][target] == (30 if alike else 0)
             if source != target:
                 p = record.values["p_over_same_norm_noise"][source][target]
-                assert p < table2.SIGNIFICANCE if alike else p == 1.0
+                assert p < table2_rendering.SIGNIFICANCE if alike else p == 1.0
     assert record.values["num_correct"] == dict.fromkeys(table2.MODELS, 30)
     # Of the examples made for neither, two of four sets fool softmax1, and two of four AE400-10.
     assert record.values["autoencoder_minus"]["softmax1"] == {"mean": 0.0, "low": 0.0, "high": 0.0}
@@ -169,9 +178,15 @@ def test_every_fragment_and_value_is_usable_on_a_page(experiment: Experiment, re
         assert len({line.count("|") for line in tables}) <= 1
 
 
+def test_what_renders_the_tables_knows_the_models_that_were_run():
+    assert table2_rendering.MODELS == table2.MODELS
+    for name in ("MODELS", "RESTART", "TRAINED_ON", "AMPLIFIED_STDDEV"):
+        assert getattr(tables3_4_rendering, name) == getattr(tables3_4, name)
+
+
 def test_every_model_is_drawn_in_its_own_way():
-    styles = transfer_curve.LINES
-    assert tuple(styles) == transfer_curve.MODELS
+    styles = transfer_curve_rendering.LINES
+    assert tuple(styles) == table2.MODELS
     for key in ("color", "marker"):
         assert len({style[key] for style in styles.values()}) == len(styles)
 
