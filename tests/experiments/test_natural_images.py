@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tutorial_pkg.data import load_photographs
-from tutorial_pkg.experiments import alexnet, figure5, figures3_4, table5_trained
+from tutorial_pkg.experiments import alexnet, figure5, figure5_rendering, figures3_4, table5_trained
 from tutorial_pkg.experiments.figures3_4_rendering import NAMES
 from tutorial_pkg.experiments.natural_images import RECIPES, trained_alexnet, validation_inputs
 from tutorial_pkg.models import build_model
@@ -139,8 +139,8 @@ def test_the_committed_network_is_as_good_as_it_has_to_be(repository):
 
 
 def test_names_of_classes_are_no_wider_than_their_images():
-    assert figure5._in_lines("→ German shepherd") == "→ German\nshepherd"
-    lines = figure5._in_lines("→ European fire salamander").split("\n")
+    assert figure5_rendering._in_lines("→ German shepherd") == "→ German\nshepherd"
+    lines = figure5_rendering._in_lines("→ European fire salamander").split("\n")
     assert len(lines) == 2
     assert max(map(len, lines)) <= 14
     assert lines[-1].endswith("…")
