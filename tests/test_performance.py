@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tutorial_pkg.performance import COLORS, NEAREST, attack_table, pareto_figure, scaling_figure, write_performance
+from tutorial_pkg.performance import write_performance
+from tutorial_pkg.performance.attacks import COLORS, NEAREST, attack_table, pareto_figure
+from tutorial_pkg.performance.costs import scaling_figure
 
 REPOSITORY = Path(__file__).parents[1]
 ROW = {
