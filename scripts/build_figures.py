@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,11 @@ from tqdm import tqdm
 from tutorial_pkg.claims import CLAIMS, write_ledger
 from tutorial_pkg.durations import write_durations
 from tutorial_pkg.experiments import EXPERIMENTS, PROFILES, Context, Experiment, run_cell
+from tutorial_pkg.experiments.cell_records import cell_states, cell_status, complete_records, planned_cells
 from tutorial_pkg.figures import Renderer, write_values
-from tutorial_pkg.freshness import Confirmation, Status, confirmation_chain, read_confirmations, status
+from tutorial_pkg.freshness import read_confirmations
 from tutorial_pkg.performance import write_performance
-from tutorial_pkg.records import Record, RecordError, read_record, record_path, write_record
+from tutorial_pkg.records import Record, RecordError, write_record
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -113,27 +113,6 @@ def resolve_device(name: str, parser: argparse.ArgumentParser) -> str:
 def select(names: list[str] | None) -> list[Experiment]:
     """Return the named experiments, in the registry's order; all of them without names."""
     return [experiment for name, experiment in EXPERIMENTS.items() if names is None or name in names]
-
-
-def planned_cells(experiment: Experiment, profile: str, seed: int | None = None) -> dict[str, Any]:
-    """Return the cells of an experiment in a profile."""
-    config = experiment.configs[profile]
-    return experiment.cells(config if seed is None else replace(config, seed=seed))
-
-
-def cell_status(
-    experiment: Experiment,
-    profile: str,
-    cell: str,
-    config: Any,
-    results: Path,
-    confirmations: Sequence[Confirmation],
-    checksum: str | None = None,
-) -> tuple[Status, Record | None]:
-    """Read a cell's record and say whether it is fresh."""
-    path = record_path(results, profile, experiment.name, cell)
-    record = read_record(path) if path.exists() else None
-    return status(record, config, experiment.fingerprint, checksum, confirmations), record
 
 
 def compute(experiments: list[Experiment], args: argparse.Namespace) -> bool:
@@ -238,33 +217,9 @@ def remove_others(folder: Path, written: set[Path]) -> None:
             path.unlink(missing_ok=True)
 
 
-def complete_records(
-    experiment: Experiment, results: Path, confirmations: Sequence[Confirmation]
-) -> Iterator[tuple[list[Record], bool, str]]:
-    """Yield the records of each complete profile, the largest first, and what has become of their code.
-
-    That is whether any of them is stale, and the smallest profile in which the code of any was confirmed.
-    """
-    for profile in reversed(PROFILES):
-        found = [
-            cell_status(experiment, profile, cell, config, results, confirmations)
-            for cell, config in planned_cells(experiment, profile).items()
-        ]
-        records = [record for _, record in found if record is not None]
-        if len(records) == len(found):
-            now = experiment.fingerprint
-            profiles = {
-                link.profile
-                for record in records
-                for link in confirmation_chain(confirmations, experiment.name, record.fingerprint, now)
-            }
-            confirmed_in = min(profiles, key=PROFILES.index, default="")
-            yield records, any(state == "stale" for state, _ in found), confirmed_in
-
-
 def print_status(experiments: list[Experiment], args: argparse.Namespace) -> int:
     """Print a line for each cell."""
-    for name, cell, state in cell_states(experiments, args):
+    for name, cell, state in cell_states(experiments, args.profile, args.seed, args.results):
         print(f"{args.profile:7} {name:24} {cell:32} {state}")
     return 0
 
@@ -272,23 +227,11 @@ def print_status(experiments: list[Experiment], args: argparse.Namespace) -> int
 def check(experiments: list[Experiment], args: argparse.Namespace) -> int:
     """List what is not in order; return 1 for missing or damaged records, with --fresh for stale ones too."""
     failed = False
-    for name, cell, state in cell_states(experiments, args):
+    for name, cell, state in cell_states(experiments, args.profile, args.seed, args.results):
         if state not in ("fresh", "confirmed"):
             print(f"{args.profile} {name} {cell}: {state}")
             failed |= state != "stale" or args.fresh
     return int(failed)
-
-
-def cell_states(experiments: list[Experiment], args: argparse.Namespace) -> Iterator[tuple[str, str, str]]:
-    """Yield each experiment's and cell's name, and the state of its record or what is wrong with it."""
-    confirmations = read_confirmations(args.results)
-    for experiment in experiments:
-        for cell, config in planned_cells(experiment, args.profile, args.seed).items():
-            try:
-                state: str = cell_status(experiment, args.profile, cell, config, args.results, confirmations)[0]
-            except RecordError as error:
-                state = f"damaged: {error}"
-            yield experiment.name, cell, state
 
 
 if __name__ == "__main__":
