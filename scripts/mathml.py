@@ -155,16 +155,22 @@ def _align(table: ElementTree.Element) -> None:
 
 
 def render_arithmatex(html: str) -> str:
-    """Replace the formulas that pymdownx.arithmatex marked in a page by MathML."""
+    """Replace the formulas that pymdownx.arithmatex marked in a page by MathML.
+
+    A formula in a sentence keeps the brackets and the punctuation that touch it: a browser may break a line between.
+    """
 
     def inline(match: re.Match[str]) -> str:
-        return to_mathml(unescape(match[1]))
+        before, tex, after = match.groups()
+        formula = to_mathml(unescape(tex))
+        return f'<span class="whole">{before}{formula}{after}</span>' if before or after else formula
 
     def block(match: re.Match[str]) -> str:
         return f'<div class="formula">{to_mathml(unescape(match[1]), display=True)}</div>'
 
     html = re.sub(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', block, html, flags=re.DOTALL)
-    return re.sub(r'<span class="arithmatex">\\\((.*?)\\\)</span>', inline, html, flags=re.DOTALL)
+    marked = r'([(\[]*)<span class="arithmatex">\\\((.*?)\\\)</span>([,.;:!?)\]]*)'
+    return re.sub(marked, inline, html, flags=re.DOTALL)
 
 
 def math_characters(html: str) -> set[str]:

@@ -42,6 +42,7 @@ NUMBER = r"[+−-]?\d(?:[\d.,]*\d)?"
 TIES = [  # what a line must not be broken in: a number and its unit, an interval, a short equation
     (re.compile(r"(?<=\d)\s(?=(?:%|s|min|h|MB|GB|GiB)(?![\w-]))"), "\u00a0"),
     (re.compile(rf"(\[{NUMBER}(?:\s%)?,)\s(?={NUMBER}(?:\s%)?\])"), "\\1\u00a0"),
+    (re.compile(rf"(?<=\d)\s→\s(?={NUMBER})"), "\u00a0→\u00a0"),
     (re.compile(r"((?:^|(?<=[\s(\[]))[^\s&;(\[]{0,4})\s(=|≈|≤|≥|&lt;|&gt;)\s(?=[+−-]?\d)"), "\\1\u00a0\\2\u00a0"),
 ]
 
@@ -183,13 +184,14 @@ def first_sentences(html: str, enough: int = 60) -> str:
 
 
 def keep_together(html: str) -> str:
-    """Return HTML in which no line ends inside a number with its unit, an interval, a short equation or a model's name.
+    """Return HTML in which no line ends inside a number with its unit, an interval, a change, a short equation or a
+    model's name.
 
     Code and mathematics are left as they are.
 
     Example:
-        >>> keep_together("<p>7.4 % (δ = 0.2), <code>7.4 %</code></p>")
-        '<p>7.4\\xa0% (δ\\xa0=\\xa00.2), <code>7.4 %</code></p>'
+        >>> keep_together("<p>7.4 % (δ = 0.2), 3 → 2 <code>7.4 %</code></p>")
+        '<p>7.4\\xa0% (δ\\xa0=\\xa00.2), 3\\xa0→\\xa02 <code>7.4 %</code></p>'
     """
     pieces = MARKUP.split(html)
     for i in range(0, len(pieces), 3):

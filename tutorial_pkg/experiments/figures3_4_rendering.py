@@ -176,7 +176,8 @@ def _classes(record: Record, kind: str) -> str:
         counts = {name: row.count(name) for name in dict.fromkeys(row)}
         repeated = sorted((name for name in counts if counts[name] > 1), key=lambda name: -counts[name])
         parts.append(", ".join(f"{counts[name]} {name}" for name in repeated) or "none twice")
-    return f" Classes that a row shows more than once: {'; '.join(f'{i}. {part}' for i, part in enumerate(parts, 1))}."
+    rows = "; ".join(f"row {i}: {part}" for i, part in enumerate(parts, 1))
+    return f" Classes that a row shows more than once: {rows}."
 
 
 def _effects(by_layer: Mapping[str, Record]) -> Figure:

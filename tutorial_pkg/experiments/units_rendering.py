@@ -170,7 +170,13 @@ def _readout_table(summary: _Summary, output: Renderer, networks: str) -> None:
         "width": "stroke width",
         "aspect": "aspect",
     }
-    best = {kind: f"best of the {name}" for kind, name in KINDS.items() if kind != "matched"}
+    best = {
+        "units": "best unit",
+        "uniform": "best random direction",
+        "nonnegative": "best random direction ≥ 0",
+        "principal": "best principal component",
+        "chance": "best by chance",
+    }
     output.table(
         "readout",
         ["hidden layer", *factors.values()],
