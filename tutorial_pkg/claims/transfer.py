@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import permutations
-
 import numpy as np
 
 from tutorial_pkg import paper
-from tutorial_pkg.claims.base import CONFIDENCE, Claim, Records, Verdict, graded
+from tutorial_pkg.claims.base import Claim, Records, Verdict, graded
+from tutorial_pkg.claims.transfer_readings import (
+    lost_across_sets,
+    models_of,
+    off_diagonal,
+    pairs_across_sets,
+    published_table4,
+    rates_of_pairs,
+    significant_share,
+)
 from tutorial_pkg.experiments.transfer_cells import mean_rate, rates
 from tutorial_pkg.figures import percent
-from tutorial_pkg.records import Record
 
 LARGE = 0.1
 """What we read "a relatively large fraction" as; the paper gives no number."""
@@ -25,38 +30,12 @@ LARGE_WHERE = (
 PAGE = "sections/transfer.py"
 
 
-def _off_diagonal(records: Sequence[Record], field: str) -> list[float]:
-    """Return a field's entries for every ordered pair of different models, of every record."""
-    return [
-        value
-        for record in records
-        for row, columns in record.values[field].items()
-        for column, value in columns.items()
-        if row != column
-    ]
-
-
-def _rates(records: Sequence[Record], rows: Sequence[str], columns: Sequence[str]) -> list[float]:
-    """Return error rates over the images right before, for all pairs of a row and another model's column."""
-    pairs = ((row, column) for row in rows for column in columns if row.split(" ")[0] != column)
-    return [rate.fraction for pair in pairs for rate in rates(records, *pair, "correct")]
-
-
-def _models(records: Sequence[Record]) -> list[str]:
-    return list(records[0].values["num_correct"])
-
-
-def _significant_share(p_values: Sequence[float]) -> float:
-    """Return the share of tests that reject, at a level divided by their number (Bonferroni)."""
-    return float(np.mean([p < (1 - CONFIDENCE) / len(p_values) for p in p_values]))
-
-
 def _transfer_across_models(records: Records) -> Verdict:
     found = records["table2"]
-    p_values = _off_diagonal(found, "p_over_same_norm_noise")
-    share = _significant_share(p_values)
-    models = _models(found)
-    errors, noise = _rates(found, models, models), _rates(found, [f"{m} noise" for m in models], models)
+    p_values = off_diagonal(found, "p_over_same_norm_noise")
+    share = significant_share(p_values)
+    models = models_of(found)
+    errors, noise = rates_of_pairs(found, models, models), rates_of_pairs(found, [f"{m} noise" for m in models], models)
     rows = [row for name, row in paper.TABLE2.items() if not name.startswith("gaussian")]
     published = [rate for i, row in enumerate(rows) for j, rate in enumerate(row) if i != j]
     return Verdict(
@@ -71,11 +50,11 @@ def _transfer_across_models(records: Records) -> Verdict:
 
 def _noise_is_less_harmful(records: Records) -> Verdict:
     found = records["table2"]
-    p_values = _off_diagonal(found, "p_over_gaussian-0.1")
-    share = _significant_share(p_values)
-    models = _models(found)
+    p_values = off_diagonal(found, "p_over_gaussian-0.1")
+    share = significant_share(p_values)
+    models = models_of(found)
     own = min(rate.fraction for model in models for rate in rates(found, model, model, "correct"))
-    noise = max(_rates(found, ["gaussian-0.1"], models))
+    noise = max(rates_of_pairs(found, ["gaussian-0.1"], models))
     larger = [model for model in models if np.mean([r.values["distortion"][model]["rms"] for r in found]) > 0.1]
     return Verdict(
         graded(noise < 0.05 and own > 0.95 and share >= 0.5, noise < 0.2 and own > 0.95),
@@ -88,8 +67,10 @@ def _noise_is_less_harmful(records: Records) -> Verdict:
 
 def _autoencoder_most_resilient(records: Records) -> Verdict:
     found = records["table2"]
-    models = _models(found)
-    error = {model: float(np.mean(_rates(found, [m for m in models if m != model], [model]))) for model in models}
+    models = models_of(found)
+    error = {
+        model: float(np.mean(rates_of_pairs(found, [m for m in models if m != model], [model]))) for model in models
+    }
     autoencoder = next(model for model in models if model.startswith("AE"))
     highs = [gap["high"] for record in found for gap in record.values["autoencoder_minus"].values()]
     surely = sum(high < 0 for high in highs)
@@ -108,48 +89,19 @@ def _autoencoder_most_resilient(records: Records) -> Verdict:
     )
 
 
-def _pairs_across_sets(records: Records) -> list[tuple[Record, str, str]]:
-    return [
-        (record, row, column)
-        for record in records["tables3_4"]
-        for row in _models(records["tables3_4"])
-        for column in _models(records["tables3_4"])
-        if (row == "M2") != (column == "M2")
-    ]
-
-
 def _transfer_across_training_sets(records: Records) -> Verdict:
-    pairs = _pairs_across_sets(records)
+    pairs = pairs_across_sets(records["tables3_4"])
     p_values = [record.values["p_over_same_norm_noise"][row][column] for record, row, column in pairs]
-    share = _significant_share(p_values)
+    share = significant_share(p_values)
     errors = [mean_rate([record], row, column, "correct") for record, row, column in pairs]
     noise = [mean_rate([record], f"{row} noise", column, "correct") for record, row, column in pairs]
     return Verdict(
         graded(share == 1 and float(np.median(errors)) >= LARGE, share >= 0.5),
         f"between models trained on disjoint halves: error {100 * min(errors):.1f} to {100 * max(errors):.1f} %, "
         f"{100 * np.median(errors):.1f} % at the median (in the paper, clean errors included, "
-        f"{np.median(_published()['across']):.1f} %), under noise of the same norm {100 * min(noise):.1f} to "
+        f"{np.median(published_table4()['across']):.1f} %), under noise of the same norm {100 * min(noise):.1f} to "
         f"{100 * max(noise):.1f} %; significant for {100 * share:.0f} % of {len(pairs)} pairs",
     )
-
-
-def _published() -> dict[str, list[float]]:
-    """Return the paper's Table 4 in %: errors of other models of the same training set, and across training sets."""
-    groups: dict[str, list[float]] = {"within": [], "across": []}
-    for (row, _), (column, j) in permutations([("M1", 0), ("M1'", 1), ("M2", 2)], 2):
-        groups["across" if "M2" in (row, column) else "within"].append(paper.TABLE4[row][j])
-    return groups
-
-
-def _lost_across_sets(records: Sequence[Record], kind: str = "") -> tuple[float, float, float]:
-    """Return the mean error within a training set and across, between networks of one architecture, and the loss."""
-    recipes = records[0].config["recipes"]
-    alike = [name for name in recipes if recipes[name]["model"] == recipes["M1"]["model"]]
-    errors: dict[bool, list[float]] = {True: [], False: []}
-    for row, column in permutations(alike, 2):
-        errors["M2" in (row, column)].append(mean_rate(records, row + kind, column, "correct"))
-    within, across = float(np.mean(errors[False])), float(np.mean(errors[True]))
-    return within, across, 1 - across / within
 
 
 def _less_across_sets(records: Records) -> Verdict:
@@ -157,7 +109,7 @@ def _less_across_sets(records: Records) -> Verdict:
         kind: [record.values["same_set_minus_other_set"][kind] for record in records["tables3_4"]]
         for kind in ("minimum", "amplified")
     }
-    lost = [_lost_across_sets(records["tables3_4"], suffix)[2] for suffix in ("", " amplified")]
+    lost = [lost_across_sets(records["tables3_4"], suffix)[2] for suffix in ("", " amplified")]
     positive = all(gap["low"] > 0 for found in gaps.values() for gap in found)
     listed = "; ".join(
         f"{'amplified' if kind == 'amplified' else 'as they are'}: "
@@ -173,11 +125,11 @@ def _less_across_sets(records: Records) -> Verdict:
 
 def _amplified_stay_hard(records: Records) -> Verdict:
     found = records["tables3_4"]
-    p_values = _off_diagonal(found, "p_amplified_over_gaussian-0.1")
-    share = _significant_share(p_values)
-    models = _models(found)
-    errors = _rates(found, [f"{m} amplified" for m in models], models)
-    noise = _rates(found, ["gaussian-0.1"], models)
+    p_values = off_diagonal(found, "p_amplified_over_gaussian-0.1")
+    share = significant_share(p_values)
+    models = models_of(found)
+    errors = rates_of_pairs(found, [f"{m} amplified" for m in models], models)
+    noise = rates_of_pairs(found, ["gaussian-0.1"], models)
     return Verdict(
         graded(share == 1 and min(errors) > 3 * max(noise), share >= 0.5),
         f"amplified to stddev 0.1: error {100 * min(errors):.1f} to {100 * max(errors):.1f} %; noise of stddev 0.1: "
@@ -188,13 +140,13 @@ def _amplified_stay_hard(records: Records) -> Verdict:
 def _not_overfitting(records: Records) -> Verdict:
     parts = [_transfer_across_models(records), _transfer_across_training_sets(records)]
     held = [part.status for part in parts]
-    within, across, lost = _lost_across_sets(records["tables3_4"])
-    published = {key: float(np.mean(errors)) for key, errors in _published().items()}
+    within, across, lost = lost_across_sets(records["tables3_4"])
+    published = {key: float(np.mean(errors)) for key, errors in published_table4().items()}
     return Verdict(
         graded(held == ["holds", "holds"] and lost <= CONSIDERABLE, "does not hold" not in held),
         f"T1 {held[0]}, T4 {held[1]}; between networks of one architecture the error is {100 * within:.1f} % within a "
         f"training set and {100 * across:.1f} % across, so that {100 * lost:.0f} % of the transfer is lost "
-        f"({100 * _lost_across_sets(records['tables3_4'], ' amplified')[2]:.0f} % when amplified to stddev 0.1; in the "
+        f"({100 * lost_across_sets(records['tables3_4'], ' amplified')[2]:.0f} % when amplified to stddev 0.1; in the "
         f"paper's Table 4 {100 * (1 - published['across'] / published['within']):.0f} %)",
     )
 
