@@ -143,3 +143,12 @@ def test_square_matrices_on_which_the_fast_way_fails(kind):
     bounds, values = linear_frame_bounds(matrix), torch.linalg.svdvals(matrix)
     assert bounds.upper == pytest.approx(values[0].item(), rel=1e-9)
     assert bounds.lower == pytest.approx(values[-1].item(), abs=1e-9 * values[0].item())
+
+
+@pytest.mark.parametrize("shape", [(600, 900), (600, 600)])
+def test_where_a_solution_takes_as_long_as_an_inverse_the_bounds_are_the_same(shape, monkeypatch):
+    weight = gaussian(*shape)
+    expected = linear_frame_bounds(weight)
+    monkeypatch.setattr(linear, "_solves_slowly", lambda matrix: True)
+    bounds = linear_frame_bounds(weight)
+    assert (bounds.lower, bounds.upper) == pytest.approx((expected.lower, expected.upper), abs=1e-10 * expected.upper)

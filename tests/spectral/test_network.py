@@ -1,5 +1,6 @@
 """Bounds of whole networks: found in order, read from the modules, never below an observed gain."""
 
+import inspect
 import math
 
 import pytest
@@ -48,6 +49,26 @@ def test_with_inputs_each_convolution_is_read_on_its_own_map():
     assert model.training
     assert all(module.training and not module._forward_hooks for module in model.modules())
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_a_transposed_convolution_is_the_adjoint_of_a_convolution():
+    torch.manual_seed(0)
+    layer = nn.ConvTranspose2d(4, 6, 2, stride=2, groups=2)  # windows that do not meet: padding plays no part
+    model = nn.Sequential(nn.ReLU(), layer)
+    (row,) = model_frame_bounds(model, torch.randn(1, 4, 5, 3))
+    expected = padded_frame_bounds(layer, (4, 5, 3))
+    assert (row.lower, row.upper) == pytest.approx((expected.lower, expected.upper), rel=1e-7)
+    assert row.bounds.grid == (5, 3)
+    assert (row.bounds.rows, row.bounds.cols) == (12, 2)
+
+
+def test_a_convolution_that_the_inputs_do_not_reach_is_read_on_the_grid_given():
+    class Branches(nn.Sequential):
+        def forward(self, x):
+            return self[0](x)
+
+    rows = model_frame_bounds(Branches(nn.Conv1d(1, 2, 3), nn.Conv1d(1, 2, 3)), torch.zeros(1, 1, 9), grid=4)
+    assert [row.bounds.grid for row in rows] == [(7,), (4,)]
 
 
 @pytest.mark.parametrize("name", ["fc100-100-10", "conv", "ae400-10"])
@@ -201,3 +222,28 @@ def test_a_first_layer_in_place_leaves_the_inputs():
     before = inputs.clone()
     model_frame_bounds(model, inputs=inputs)
     assert torch.equal(inputs, before)
+
+
+def test_inputs_that_the_model_does_not_take():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3))
+    with pytest.raises(ValueError, match=r"inputs: the model takes no batch of shape \(1, 2, 8, 8\)"):
+        model_frame_bounds(model, torch.zeros(1, 2, 8, 8))
+    assert not model[0]._forward_hooks
+    with pytest.raises(ValueError, match="inputs: expected a batch as a tensor, got list"):
+        inspect.unwrap(model_frame_bounds)(model, [1])
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [
+        nn.LazyConv2d(4, 3).weight,
+        torch.zeros(4, 3, 3, 3, device="meta"),
+        torch.zeros(4, 3, 3, 3).to_sparse(),
+    ],
+    ids=["lazy", "meta", "sparse"],
+)
+def test_a_weight_without_numbers_is_refused(weight):
+    layer = nn.Conv2d(3, 4, 3)
+    layer.weight = nn.Parameter(weight) if not isinstance(weight, nn.Parameter) else weight
+    with pytest.raises(ValueError, match="got a lazy, meta or sparse one"):
+        model_frame_bounds(nn.Sequential(layer))

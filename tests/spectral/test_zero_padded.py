@@ -1,5 +1,6 @@
 """Bounds of layers as applied, against their matrix, written out one basis vector at a time."""
 
+import inspect
 import math
 
 import pytest
@@ -18,7 +19,14 @@ LAYERS = [
     (nn.Linear(7, 4), (7,)),
     (nn.Sequential(nn.Flatten(), nn.Linear(8 * 9 * 2, 5)), (2, 9, 8)),
     (nn.Linear(200, 90), (200,)),
+    (nn.Conv2d(2, 16, 1, stride=2), (2, 8, 8)),  # blind to three pixels of four: λ₋ is 0
+    (nn.Conv1d(3, 8, 2, stride=3), (3, 30)),
+    (nn.ConvTranspose2d(3, 2, 3, stride=2, padding=1), (3, 6, 6)),
+    (nn.Conv2d(2, 3, 3, padding=2, padding_mode="replicate"), (2, 7, 7)),
 ]
+
+
+untyped_bounds = inspect.unwrap(padded_frame_bounds)  # the tests' checks of types refuse what it is to refuse itself
 
 
 def seeded(layer: nn.Module) -> nn.Module:
@@ -113,6 +121,17 @@ def test_a_bound_that_lanczos_does_not_settle_is_nan(monkeypatch):
     assert math.isnan(bounds.lower)
 
 
+@pytest.mark.parametrize("scale", [1e-170, 1e-12, 1e160])
+def test_lanczos_at_any_scale(scale, monkeypatch):
+    monkeypatch.setattr(zero_padded, "_DENSE", 0)
+    layer = seeded(nn.Conv2d(2, 3, 3, padding=1, bias=False)).double()
+    expected = padded_frame_bounds(layer, (2, 8, 8))
+    layer.weight.data *= scale
+    bounds = padded_frame_bounds(layer, (2, 8, 8))
+    assert bounds.upper == pytest.approx(scale * expected.upper, rel=1e-10, abs=0)
+    assert bounds.lower == pytest.approx(scale * expected.lower, abs=1e-7 * bounds.upper)
+
+
 def test_bad_input_says_what_to_do():
     with pytest.raises(ValueError, match=r"takes no input of shape .* without the batch dimension"):
         padded_frame_bounds(nn.Conv2d(3, 4, 3), (5, 8, 8))
@@ -120,6 +139,15 @@ def test_bad_input_says_what_to_do():
         padded_frame_bounds(nn.Sequential(nn.Linear(4, 4), nn.ReLU()), (4,))
     with pytest.raises(ValueError, match="input_shape: expected integers of at least 1"):
         padded_frame_bounds(nn.Conv2d(3, 4, 3), (3, 0, 8))
+    for shape in (3, None):
+        with pytest.raises(ValueError, match="input_shape: expected a tuple such as"):
+            untyped_bounds(nn.Linear(3, 2), shape)
+    with pytest.raises(ValueError, match="expected one tensor from LSTM, got tuple"):
+        padded_frame_bounds(nn.LSTM(3, 3), (2, 3))
+    broken = nn.Linear(3, 2)
+    broken.bias.data[0] = math.nan
+    with pytest.raises(ValueError, match="expected finite numbers, got NaN or infinity"):
+        padded_frame_bounds(broken, (3,))
 
 
 def test_a_layer_of_zeros_too_large_to_be_written_out():

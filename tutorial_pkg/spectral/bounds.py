@@ -15,9 +15,9 @@ class FrameBounds:
         rows: outputs of one block of W (of all of W for a linear layer).
         cols: inputs of that block.
         grid: reduced frequencies an axis on which a convolution was read; () for an operator that has none.
-        certificate: a proven upper bound of ‖W‖ on maps of *every* size, zero-padded ones included; `inf` where
-            the grid is too coarse to prove one, and from `padded_frame_bounds`, which sees one size only. It is
-            `upper` for a fully connected layer.
+        certificate: a proven upper bound of ‖W‖ on maps of *every* size, zero-padded ones included, but for rounding
+            (1e-10 of it); `inf` where the grid is too coarse to prove one, and from `padded_frame_bounds`, which sees
+            one size only. It is `upper` for a fully connected layer.
         supremum: λ₊ searched over continuous frequencies, where asked for. It is attained, so the true supremum
             lies in [supremum, certificate].
         infimum: λ₋ searched likewise; the true infimum lies in [0, infimum].

@@ -8,6 +8,7 @@ from numbers import Integral
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 from tutorial_pkg.precision import in_float64
 
@@ -22,15 +23,25 @@ def checked_weight(weight: object, ranks: tuple[int, ...], layout: str) -> Tenso
     """
     if not isinstance(weight, Tensor):
         raise ValueError(f"weight: expected a tensor {layout}, got {type(weight).__name__}; pass layer.weight")
+    if weight.is_complex():
+        raise ValueError(
+            f"weight: expected real floating-point numbers, got {weight.dtype}; a complex layer is not supported"
+        )
     if not weight.is_floating_point():
         raise ValueError(f"weight: expected real floating-point numbers, got {weight.dtype}; call .float() first")
+    if is_lazy(weight) or weight.is_meta or weight.layout is not torch.strided:
+        raise ValueError(
+            "weight: expected a dense tensor that has its numbers, got a lazy, meta or sparse one; run the "
+            "model once, load its weights, or call .to_dense()"
+        )
     if weight.ndim not in ranks:
         raise ValueError(f"weight: expected {layout}, got shape {tuple(weight.shape)}; pass layer.weight as it is")
     if weight.numel() == 0:
         raise ValueError(f"weight: expected {layout} with no empty axis, got shape {tuple(weight.shape)}")
-    if not torch.stack(weight.aminmax()).isfinite().all():
+    exact = in_float64(weight.detach())  # not every float dtype has a minimum
+    if not torch.stack(exact.aminmax()).isfinite().all():
         raise ValueError("weight: expected finite numbers, got NaN or infinity; check how the layer was trained")
-    return in_float64(weight.detach())
+    return exact
 
 
 def power_of_two(values: Tensor) -> float:

@@ -89,8 +89,9 @@ def conv_frame_bounds(
     infimum = supremum = None
     if refine:
         with torch.inference_mode(False):  # it goes by gradients, in which a caller's inference tensors take no part
-            own = tuple(part.clone() for part in parts)
-            low, high = refine_bounds(own, frequencies.clone(), stride=steps, dilation=spacing)
+            # One small matrix at a time, at which a CPU is faster than a GPU.
+            own = tuple(part.cpu().clone() for part in parts)
+            low, high = refine_bounds(own, frequencies.cpu().clone(), stride=steps, dilation=spacing)
         infimum, supremum = min(low, found.smallest), max(high, found.largest)
     return FrameBounds(
         lower=unit * found.smallest,

@@ -124,7 +124,7 @@ def _inverse_power(gram: Complex[Tensor, "batch n n"]) -> Float[Tensor, " batch"
     """Estimate the largest eigenvalues of the inverses by a few inverse power steps."""
     ridge = gram.diagonal(dim1=1, dim2=2).real.sum(1)[:, None, None] * torch.finfo(torch.float64).eps
     factor = torch.linalg.cholesky_ex(gram + (ridge + torch.finfo(torch.float64).tiny) * _eye(gram)).L
-    x, growth = _starts(gram), torch.zeros(len(gram))
+    x = _starts(gram)
     for _ in range(_POWER_STEPS):
         x = torch.linalg.solve_triangular(factor, x, upper=False)
         x = torch.linalg.solve_triangular(factor.mH, x, upper=True)
@@ -137,7 +137,7 @@ def _decompose(batch: Batch, positions: Int[Tensor, " some"], best: Extremes) ->
     """Take the exact singular values of the matrices at `positions` into account."""
     if len(positions) == 0:
         return best
-    values = torch.linalg.svdvals(batch.at(positions))
+    values = torch.linalg.svdvals(batch.at(positions).cpu())  # LAPACK: several times faster than a GPU's Jacobi
     return Extremes(
         smallest=min(best.smallest, values[:, -1].min().item()), largest=max(best.largest, values[:, 0].max().item())
     )

@@ -51,7 +51,7 @@ def linear_frame_bounds(weight: Tensor) -> FrameBounds:
     """
     exact, given = checked_weight(weight, (2,), "[out, in]"), weight.detach()
     rows, cols = exact.shape
-    unit = power_of_two(weight)
+    unit = power_of_two(exact)
     if unit != 1:
         exact, given = exact / unit, (exact / unit).to(given.dtype)
     lower, upper = _extremes(exact, given) if rows <= cols else _extremes(exact.T, given.T)
@@ -66,7 +66,7 @@ def _extremes(wide: Float[Tensor, "n m"], given: Float[Tensor, "n m"]) -> tuple[
             for dtype in (torch.float32, torch.float64):
                 with suppress(_TooFarOff):
                     return _by_lanczos(wide, lower, given.to(wide.device, dtype))
-    values = torch.linalg.svdvals(wide)
+    values = torch.linalg.svdvals(wide.cpu())
     return values[-1].item(), values[0].item()
 
 
@@ -94,7 +94,11 @@ def _by_lanczos(wide: Float[Tensor, "n m"], lower: float | None, rounded: Float[
     if info > 0:
         raise _TooFarOff
 
+    inverted = torch.cholesky_inverse(factor) if _solves_slowly(gram) else None
+
     def inverse(x: Vectors) -> Vectors:
+        if inverted is not None:
+            return inverted @ x
         y = torch.linalg.solve_triangular(factor, x, upper=False)
         return torch.linalg.solve_triangular(factor.T, y, upper=True)
 
@@ -136,7 +140,11 @@ def _lower_of_square(square: Float[Tensor, "n n"]) -> float:
     if lu.diagonal().abs().min().item() * len(square) <= torch.finfo(square.dtype).eps * norm:
         return 0.0  # σ_min is at most this pivot times ‖L‖ ≤ n
 
+    inverted = torch.linalg.lu_solve(lu, pivots, torch.eye(len(lu)).to(lu)) if _solves_slowly(lu) else None
+
     def inverse(x: Vectors) -> Vectors:
+        if inverted is not None:
+            return inverted.mT @ (inverted @ x)
         y = torch.linalg.lu_solve(lu, pivots, x)
         return torch.linalg.lu_solve(lu, pivots, y, adjoint=True)
 
@@ -145,6 +153,11 @@ def _lower_of_square(square: Float[Tensor, "n n"]) -> float:
     if not error <= _ACCURACY * norm / math.sqrt(len(square)):  # at most λ₊
         raise _TooFarOff
     return lower
+
+
+def _solves_slowly(matrix: Float[Tensor, "n n"]) -> bool:
+    """Say whether one triangular solution takes about as long as thousands at once, as on a GPU."""
+    return matrix.device.type != "cpu"
 
 
 def _gram(wide: Float[Tensor, "n m"], num_blocks: int = 8) -> Float[Tensor, "n n"]:

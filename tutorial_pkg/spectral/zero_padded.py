@@ -15,11 +15,12 @@ from torch import Tensor, nn
 
 from tutorial_pkg.precision import has_float64
 from tutorial_pkg.spectral.bounds import FrameBounds
-from tutorial_pkg.spectral.checks import checked_axes
+from tutorial_pkg.spectral.checks import checked_axes, largest
 from tutorial_pkg.spectral.linear import linear_frame_bounds
 
 _DENSE = 1500
 _CHUNK = 64
+_SHIFT = 0.01  # of λ₊²
 
 
 def padded_frame_bounds(layer: nn.Module, input_shape: tuple[int, ...], *, max_iter: int = 300) -> FrameBounds:
@@ -42,7 +43,7 @@ def padded_frame_bounds(layer: nn.Module, input_shape: tuple[int, ...], *, max_i
         and is good to about 1e-8·λ₊; a bound that Lanczos did not settle is NaN.
 
     Raises:
-        ValueError: the layer cannot take that shape, or is not affine.
+        ValueError: the layer cannot take that shape, is not affine, or its numbers are not finite.
 
     Example:
         >>> average = nn.AvgPool1d(2)
@@ -50,6 +51,10 @@ def padded_frame_bounds(layer: nn.Module, input_shape: tuple[int, ...], *, max_i
         >>> round(bounds.lower, 6), round(bounds.upper, 6)
         (0.707107, 0.707107)
     """
+    if not isinstance(input_shape, tuple | list):
+        raise ValueError(f"input_shape: expected a tuple such as (channels, height, width), got {input_shape!r}")
+    if not all(value.isfinite().all() for value in chain(layer.parameters(), layer.buffers())):
+        raise ValueError("layer: expected finite numbers, got NaN or infinity; check how the layer was trained")
     with torch.inference_mode(False):
         return _padded_frame_bounds(layer, checked_axes("input_shape", input_shape, len(input_shape)), max_iter)
 
@@ -69,15 +74,22 @@ def _padded_frame_bounds(layer: nn.Module, shape: tuple[int, ...], max_iter: int
         with torch.no_grad():
             return layer(x.reshape(zero.shape)) - offset
 
+    start = np.random.default_rng(0).standard_normal(min(rows, cols))
+    image = largest((adjoint if rows < cols else apply)(torch.from_numpy(start).to(zero)))
+    if image == 0:  # ARPACK fails on zero
+        return FrameBounds(0.0, 0.0, rows, cols, grid=(), certificate=math.inf)
+    unit = math.ldexp(1.0, math.frexp(image)[1])  # ARPACK takes what is small for zero
+
     def gram(x: np.ndarray) -> np.ndarray:
         vector = torch.from_numpy(x).to(zero)
-        result = apply(adjoint(vector)) if rows < cols else adjoint(apply(vector))
-        return result.flatten().cpu().numpy()
+        result = apply(adjoint(vector) / unit) if rows < cols else adjoint(apply(vector) / unit)
+        return (result / unit).flatten().cpu().numpy()
 
-    operator = LinearOperator((min(rows, cols),) * 2, matvec=gram, dtype=np.float64)
-    if not gram(np.random.default_rng(1).standard_normal(operator.shape[0])).any():  # ARPACK fails on zero
-        return FrameBounds(0.0, 0.0, rows, cols, grid=(), certificate=math.inf)
-    lower, upper = (_end(operator, which, max_iter) for which in ("SA", "LA"))
+    top = _end(gram, start, "LA", max_iter)
+    # ARPACK starts from an image of the operator, in which no null space has a part unless something is added.
+    shift = _SHIFT * top
+    bottom = math.nan if math.isnan(top) else _end(lambda x: gram(x) + shift * x, start, "SA", max_iter) - shift
+    lower, upper = (unit * math.sqrt(max(square, 0.0)) for square in (bottom, top))
     return FrameBounds(lower, upper, rows, cols, grid=(), certificate=math.inf)
 
 
@@ -119,6 +131,11 @@ def _probe(layer: nn.Module, shape: tuple[int, ...]) -> tuple[Float[Tensor, "1 *
     with torch.no_grad():
         try:
             offset = layer(zero)
+            if not isinstance(offset, Tensor):
+                raise ValueError(
+                    f"layer: expected one tensor from {type(layer).__name__}, got {type(offset).__name__}; pass an "
+                    "affine layer"
+                )
             # An activation would not show beside a large bias, so the input grows until the linear part is larger.
             ratio = 10 * float(offset.norm() / (layer(some) - offset).norm())
             some = some * max(1.0, ratio) if math.isfinite(ratio) else some
@@ -136,13 +153,13 @@ def _probe(layer: nn.Module, shape: tuple[int, ...]) -> tuple[Float[Tensor, "1 *
     return zero, offset
 
 
-def _end(operator: LinearOperator, which: str, max_iter: int) -> float:
-    """Return the square root of a Gram operator's extreme eigenvalue, or NaN where Lanczos does not settle."""
-    start = np.random.default_rng(0).standard_normal(operator.shape[0])
+def _end(gram: Callable[[np.ndarray], np.ndarray], start: np.ndarray, which: str, max_iter: int) -> float:
+    """Return an operator's extreme eigenvalue, or NaN where Lanczos does not settle."""
+    operator = LinearOperator((len(start),) * 2, matvec=gram, dtype=np.float64)
     try:
         (value,) = eigsh(
             operator, k=1, which=which, v0=start, ncv=60, tol=1e-9, maxiter=max_iter, return_eigenvectors=False
         )
     except ArpackNoConvergence:
         return math.nan
-    return math.sqrt(max(value, 0.0))
+    return float(value)
