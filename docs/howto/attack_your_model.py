@@ -192,7 +192,7 @@ print("without a box   ", without_box)
 # image has room for that. To become darker it takes more, because black pixels have no part in it.
 #
 # For a model of the Transformers library it is `lambda x: net(pixel_values=x).logits`; for an ensemble,
-# `lambda x: sum(net(x) for net in nets)`. Three things are asked of a model:
+# `lambda x: sum(net(x) for net in nets)`. Three more things are asked of a model:
 #
 # - gradients flow from its scores to its inputs,
 # - a batch may have any size,

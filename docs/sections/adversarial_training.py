@@ -10,7 +10,7 @@
 # {{ adversarial_training.input.test_error }} % test error, where weight decay gives
 # {{ adversarial_training.weight_decay.test_error }} % and dropout {{ adversarial_training.dropout.test_error }} %. But pools
 # for the hidden layers, the paper's "essential detail", add nothing that we can measure
-# ([A3](../claims.md#a3), [A5](../claims.md#a5)).
+# ([A1](../claims.md#a1), [A3](../claims.md#a3), [A5](../claims.md#a5)).
 #
 # ## What is trained on what
 #
@@ -37,6 +37,7 @@
 # | a pool | `PoolRecipe(layer, capacity, replaced, period, …)`, `Pool` |
 # | $e = \phi(x) + \min(s, \rho / \lVert r \rVert)\, r$ | `make_examples(above, features, labels, stretch=s, max_norm=ρ, …)` |
 # | $r = D(\phi(x), l) - \phi(x)$, $l$ the runner-up class | `source="minimum_distortion"`, the attack of [§4.1](minimum_distortion.py) |
+# | $r$ by a *first-order step*, to where the boundary would be if $f_{\text{above}}$ were linear | `source="linearised"`, which the tables below use: it makes [far more a second](../performance.md#what-a-pool-costs-to-keep-up) |
 # | the whole | `train_adversarially(recipe, dataset, seed=0)` |
 #
 # Here is a pool in small: the 8×8 digits, one pool of images made by the project's own attack, and the same network without
@@ -164,11 +165,12 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 # of images does as well as at its own. Weight decay alone is better with a larger one, so that a small difference in the
 # left column can come from that.
 #
-# **Are the higher layers more useful?** Not here, though for hidden layers that is said of examples that stop at
-# {{ adversarial_ablation.hidden_1.hidden1.stretch }} of the way. In the table of what was tried, examples on the boundary
-# itself are worse for hidden layer 1 and no better for hidden layer 2; beyond it, where those of images are, none were tried. A
-# point of a hidden layer can be far from anything that an image produces, and the shortest way to a boundary through a
-# layer of saturated units leads to such points. Our explanation, not proven here: trained to hold them, the layers above
+# **Are the higher layers more useful?** Not here. (For hidden layers we say so of examples that stop at
+# {{ adversarial_ablation.hidden_1.hidden1.stretch }} of the way. In the [table of what was
+# tried](#how-the-settings-were-chosen), examples on the boundary itself are worse for hidden layer 1 and no better for hidden
+# layer 2; beyond it, where those of images are, none were tried.) A point of a hidden layer can be far from anything that an
+# image produces, and the shortest way to a boundary through a layer of saturated units leads to such points. Our
+# explanation, not proven here: trained to hold them, the layers above
 # grow flat around the features of the images; to keep the clean images apart nevertheless, the layers below push their
 # features further into saturation, and nothing asks them to be smooth. Letting the examples train the layers below as
 # well has no clear effect in the same table: for examples on the boundary it makes hidden layer 1 better and hidden layer 2
@@ -186,6 +188,9 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 # 1.2 %: it is data augmentation, which the paper's networks and ours otherwise do without.)
 #
 # ## Size, age and distance of a pool
+#
+# The paper says that a part of the pool is replaced all the time, and not how large the pool is or how large the part. Here
+# these two, and the distance of the examples, are varied one at a time:
 #
 # --8<-- "adversarial_search/sensitivity.md"
 #
@@ -207,6 +212,9 @@ for name, pools in (("without a pool", ()), ("with a pool", (pool,))):
 # first-order step; that the paper's way of making the examples would do, at a budget like this one, is not shown.
 #
 # ## More robust, or only more accurate?
+#
+# A lower error on clean images does not say that a network has become harder to fool. So the networks of
+# [the first table](#does-it-reach-12) are attacked anew, each on its own, and shown noise and one another's examples:
 #
 # --8<-- "adversarial_robustness/robustness.md"
 #

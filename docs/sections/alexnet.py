@@ -5,8 +5,8 @@
 # > and 4), and for every image tried there is an adversarial one that looks the same, at an average distortion of
 # > {{ figure5.paper }} (Paper, §4.2, Figure 5).
 #
-# **What comes out.** A small AlexNet on photographs of 64×64 pixels can be led to any class: {{ figure5.far.success }} of
-# {{ figure5.num_attacked }} images become a "{{ figure5.far_class }}" at a mean distortion of
+# **What comes out.** A small AlexNet on photographs of 64×64 pixels can be led to a class chosen beforehand:
+# {{ figure5.far.success }} of {{ figure5.num_attacked }} images become a "{{ figure5.far_class }}" at a mean distortion of
 # {{ figure5.far.distortion_mean }}, and some other class is {{ figure5.far_over_nearest }} times nearer still
 # ([Q1](../claims.md#q1)). That units are no better to look at than random directions does not hold here: units' images have
 # more in common ([U3](../claims.md#u3)).
@@ -45,11 +45,11 @@
 # and the activity $a_i$ of channel $i$ is divided by that of its neighbours,
 #
 # $$
-# b_i = a_i \Big/ {\left(k + \alpha \sum_{j=i-2}^{i+2} a_j^2\right)}^{3/4} .
+# b_i = a_i \Big/ {\left(k + \alpha \sum_{j=i-2}^{i+2} a_j^2\right)}^{3/4} ,
 # $$
 #
-# This, the units $\max(0, \cdot)$, which were new in so large a network, and dropout in the fully connected layers were
-# what its authors credited with a large share of its success.
+# with constants $k$ and $\alpha$. This normalisation, the units $\max(0, \cdot)$, which were new in so large a network, and
+# dropout in the fully connected layers were what its authors credited with a large share of its success.
 #
 # Here is a very small one, on crops of the two photographs that ship with scikit-learn; a class is a quarter of one of
 # them.

@@ -410,7 +410,6 @@ for loss in ("margin", "cross_entropy"):
 # - **No search over $c$.** DDN ([Rony et al., 2019](../references.md#rony2019)) and FMN ([Pintor et al.,
 #   2021](../references.md#pintor2021)) adapt the norm itself while they descend, in a small part of the
 #   passes that a search over $c$ takes. [Performance](../performance.md) has them beside ours.
-#
 # - **Smoothing.** Averages over noise make rough functions easy to descend ([Duchi et al.,
 #   2012](../references.md#duchi2012)), and less and less noise leads to good minima ([Hazan et al.,
 #   2016](../references.md#hazan2016)). The second start is their idea, on the boundary of a class.

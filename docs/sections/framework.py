@@ -112,7 +112,7 @@ for name in ("softmax", "fc100-100-10", "fc200-200-10", "ae400-10", "conv"):
     network = build_model(name)
     size = sum(parameter.numel() for parameter in network.parameters())
     layers = " → ".join(network.layer_names)
-    print(f"{name:<13} {size:>8,} parameters   {layers}")
+    print(f"{name:<13} {size:>9,} parameters   {layers}")
 
 fc = build_model("fc100-100-10")
 phi = fc.features(digits.test_inputs, "hidden2")

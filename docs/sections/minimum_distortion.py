@@ -343,8 +343,9 @@ for name, distortion in readings.items():
 # networks were unlike ours. [Table 1](framework.py#table-1) gives all four beside the paper's column.
 #
 # An average hides the images that are far from every other class. For the linear model with $\lambda = 1$ the farthest needs
-# {{ table1.softmax3.distortion_nearest_max }} even to the nearest one, and the paper compares with noise of 0.1. That every image
-# has an adversarial one holds; that each is "very close" holds for most ([B2](../claims.md#b2)).
+# {{ table1.softmax3.distortion_nearest_max }} even to the nearest one, more than the standard deviation of the noise, 0.1, that
+# the paper compares its examples with. That every image has an adversarial one holds; that each is "very close" holds for most
+# ([B2](../claims.md#b2)).
 #
 # ## Figure 7
 #

@@ -5,7 +5,8 @@
 # > every car that it recognises there is an image that looks the same and is not recognised. (Paper, §4.2, Figure 6)
 #
 # **What comes out.** With {{ quocnet.num_weights }} weights in place of a billion, a classifier on the last layer finds cars
-# clearly better than one on pixels does (an area of {{ quocnet.last.auc }} under the curve against {{ quocnet.pixels.auc }}).
+# clearly better than one on pixels does (an [area under the ROC curve](#does-it-know-about-cars) of {{ quocnet.last.auc }}
+# against {{ quocnet.pixels.auc }}; guessing has 0.5).
 # {{ figure6.success }} of the {{ figure6.num_attacked }} cars that it recognises are lost to a change of
 # {{ figure6.grey_levels }} of 255 grey levels on average ([Q2](../claims.md#q2)). That its learned filters are better than
 # random ones is not shown.
@@ -138,7 +139,9 @@ image_grid([rows[0] + rows[1], rows[2] + rows[3]], cell_inches=0.9)
 # Five of the classes are cars: beach wagon, convertible, limousine, police van and sports car. A classifier learns from
 # {{ quocnet.num_train_positive }} of them and {{ quocnet.num_fitted_negative }} other images, weighted so that cars and
 # others count the same; its weight decay is chosen on a fifth of these images, which it does not see. All rows of the table
-# are measured on the same {{ quocnet.num_val }} validation images, {{ quocnet.num_val_positive }} of them cars.
+# are measured on the same {{ quocnet.num_val }} validation images, {{ quocnet.num_val_positive }} of them cars. The *area* is
+# that under the ROC curve, which draws the share of cars found against that of false alarms: the probability that a car gets a
+# higher score than an image of something else, both drawn at random.
 #
 # --8<-- "quocnet/representations.md"
 #

@@ -5,9 +5,9 @@
 # > layer can is its largest singular value, and a convolution's can be computed frequency by frequency. In AlexNet
 # > "instabilities can appear as soon as in the first convolutional layer". (Paper, §4.3)
 #
-# **What comes out.** Both ends can be computed exactly, for any stride; the paper's printed formula gives them only without
-# one ([S1](../claims.md#s1)). The product over the layers bounds what a network can amplify, and the worst that an attack finds is
-# {{ layer_gains.N100-100-10.logits.times_loose }} times (a network of three layers) or
+# **What comes out.** On a map that wraps around, a convolution's largest and smallest singular value can be computed exactly,
+# for any stride; the paper's printed formula gives them only without one ([S1](../claims.md#s1)). The product over the layers bounds what a network
+# can amplify, and the worst that an attack finds is {{ layer_gains.N100-100-10.logits.times_loose }} times (a network of three layers) or
 # {{ layer_gains.Conv.logits.times_loose }} times (a convolutional one) smaller: large norms allow instability and do not prove
 # it. And whether two networks share their unstable directions depends on the kind of network ([S5](../claims.md#s5)).
 #

@@ -9,8 +9,9 @@
 # images at random. Of {{ units.num_of_directions }} statistics of the direction itself {{ units.verdicts.directions }}: one
 # class explains more of a unit's variance than of a random direction's (δ = {{ units.hidden.units-uniform.class_share }}), while
 # how well a direction tells its best class from the others differs by δ = {{ units.hidden.units-uniform.class_auc }}
-# ({{ units.hidden.units-uniform.class_auc.verdict }}; [U1](../claims.md#u1)). And [on photographs](alexnet.py#figures-3-and-4-units-and-random-directions) units come out
-# ahead ([U3](../claims.md#u3)).
+# ({{ units.hidden.units-uniform.class_auc.verdict }}; [U1](../claims.md#u1)). Here δ is [Cliff's](#beyond-looking), with a 95 %
+# interval in brackets: 0 where the two kinds do not differ, 1 where every unit is ahead of every random direction. And
+# [on photographs](alexnet.py#figures-3-and-4-units-and-random-directions) units come out ahead ([U3](../claims.md#u3)).
 #
 # ## What is compared
 #
@@ -225,9 +226,9 @@ for kind, s in made.items():
 # class $c$.
 #
 # For the class, a statistic of *all* images can tell: the largest share of a direction's variance that a single class
-# explains (`class_share`) is 1 for the units made by hand and less for sums of them. It says nothing of other factors: units
-# that each follow slant, stroke width or aspect would have no class share. The class share of units and of random
-# directions, layer by layer:
+# explains (`class_share`) is 1 for the units made by hand, but for the noise, and less for sums of them. It says nothing of
+# other factors: units that each follow slant, stroke width or aspect would have no class share. The class share of units and
+# of random directions, layer by layer:
 #
 # | layer | units | random directions | δ | whose is larger |
 # | --- | ---: | ---: | ---: | ---: |
