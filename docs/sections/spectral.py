@@ -20,7 +20,8 @@
 # \lambda_-(W)\, \lVert x \rVert \;\leq\; \lVert W x \rVert \;\leq\; \lambda_+(W)\, \lVert x \rVert ,
 # $$
 #
-# its smallest and largest singular values. A convolution of AlexNet is a matrix with hundreds of thousands of rows, but it
+# its smallest and largest singular values (the smallest of a $W$ with more columns than rows is read in
+# [another sense](#table-5)). A convolution of AlexNet is a matrix with hundreds of thousands of rows, but it
 # does the same everywhere. On a map that wraps around at its edges, the Fourier transform therefore takes it apart into
 # one small matrix $A(\omega)$ a frequency $\omega$, which has two components, one an axis of the image. It has a row for each
 # output channel $f$ and a column for each input channel $c$. With a stride $\Delta$ every $\Delta$-th pixel meets the same
@@ -288,9 +289,10 @@ for name, moved in changed.items():
 
 # %% [markdown]
 # Before its sigmoid, the first layer amplifies its worst direction by $\lambda_+$, more than it does the attack's. But
-# behind the sigmoid the attack is ahead: most units are saturated on these images, and the attack moves more of those that
-# are not. The worst direction still reaches the logits with about half of the attack's gain, far more than noise, and yet
-# fools the network on no image or hardly any. A gain says how much the output changes, not which way.
+# behind the sigmoid the attack is ahead: of its change a larger part comes through. A sigmoid's slope is at most 1/4, and
+# less the more a unit is saturated, so the attack moves units that are less so. The worst direction still reaches the
+# logits with about half of the attack's gain, far more than noise, and yet fools the network on no image or hardly any. A
+# gain says how much the output changes, not which way.
 #
 # Which layer amplifies differs between networks. In the table above, N100-100-10's first layer makes the attack smaller
 # ({{ layer_gains.N100-100-10.hidden1.mean }}), and its last layer does nearly all: a factor of

@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 
 from tutorial_pkg import paper
 from tutorial_pkg.claims.base import CONFIDENCE, Claim, Records, Verdict, graded
-from tutorial_pkg.experiments.table1 import SMALL, close_share, missed_examples, penalty_excess
+from tutorial_pkg.experiments.table1_rendering import SMALL, close_share, missed_examples, penalty_excess
 from tutorial_pkg.experiments.transfer_cells import rates
 from tutorial_pkg.figures import percent
 from tutorial_pkg.records import Record

@@ -147,6 +147,7 @@ def _distribution(by_goal: dict[str, Record]) -> Figure:
             axis.plot(rms, 100 * np.arange(1, len(rms) + 1) / len(rms), color=SERIES[i], label=name)
         axis.axvline(paper.FIGURE5_DISTORTION, color=SERIES[7], linestyle="--", label="the paper's average")
         axis.set_xlim(left=0)
+        axis.locator_params(axis="x", nbins=5)
         axis.set_ylim(0, 101)
         axis.set_xlabel("distortion √(Σr²/n)")
         axis.set_ylabel("images up to there, %")

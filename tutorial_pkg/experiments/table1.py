@@ -10,10 +10,6 @@ from torch import Tensor
 
 from tutorial_pkg.attacks import minimum_distortion
 from tutorial_pkg.experiments.base import Context, Experiment, Result
-from tutorial_pkg.experiments.table1_rendering import SMALL as SMALL  # for the claims, like the three below
-from tutorial_pkg.experiments.table1_rendering import close_share as close_share
-from tutorial_pkg.experiments.table1_rendering import missed_examples as missed_examples
-from tutorial_pkg.experiments.table1_rendering import penalty_excess as penalty_excess
 from tutorial_pkg.experiments.table1_rendering import render
 from tutorial_pkg.experiments.targets import random_other_classes
 from tutorial_pkg.metrics import error_rate

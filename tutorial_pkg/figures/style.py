@@ -79,6 +79,7 @@ def themable_svg(svg: str, *, title: str = "") -> str:
     # An inline style sheet holds for the whole page, and Matplotlib's begins with `*`.
     svg = svg.replace('<style type="text/css">*{', '<style type="text/css">.themable *{')
     svg = re.sub(r"font: ([^;\"]*?[\d.]+px) [^;\"]*", r"font: \1 var(--fig-font, sans-serif)", svg)
+    svg = re.sub(r"font-family: [^;\"]*", "font-family: var(--fig-font, sans-serif)", svg)
     width = re.search(r'<svg[^>]*?\bwidth="([\d.]+)pt"', svg, flags=re.DOTALL)
     natural = f' style="max-width: min(100%, {float(width[1]) * 4 / 3:.0f}px)"' if width else ""
     svg = re.sub(r'(<svg[^>]*?) width="[\d.]+pt"', r"\1", svg, count=1, flags=re.DOTALL)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import cycle
+from textwrap import indent
 from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
 
 from tutorial_pkg.figures import SERIES, STYLE, figure_block, markdown_table
-from tutorial_pkg.performance.base import Benchmark, captioned, provenance_of
+from tutorial_pkg.performance.base import Benchmark, captioned, measured_on, provenance_of
 
 COLORS = {
     "ours": SERIES[0],
@@ -39,7 +40,7 @@ def comparison(name: str, benchmark: Benchmark, rows: Sequence[Mapping[str, Any]
         goal: "targeted" or "untargeted".
         drawn: with a figure; without, the rows are variants of one attack.
     """
-    what = f"{benchmark['model']} on {benchmark['data']}, {benchmark['num_images']:,} images"
+    what = f"{measured_on(benchmark)}, {benchmark['num_images']:,} images"
     title = f"The attacks, {goal}" if drawn else f"One part left out or changed at a time, {goal}"
     caption = (
         f"**{title}.** *Ratio*: of the distortion to the smallest known for the image. *Passes*: forward + backward, "
@@ -56,7 +57,7 @@ def comparison(name: str, benchmark: Benchmark, rows: Sequence[Mapping[str, Any]
         f"many images slow attacks ran. {provenance_of(f'{name}-figure', benchmark, what)}",
         alt=f"Scatter plot of {len(rows)} {goal} attacks: images a second against excess distortion",
     )
-    return f"{figure}\n{table}"
+    return f'{figure}\n??? note "The same in numbers"\n\n{indent(table, "    ")}'
 
 
 def attack_table(rows: Sequence[Mapping[str, Any]]) -> str:

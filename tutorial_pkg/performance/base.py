@@ -11,6 +11,17 @@ from tutorial_pkg.provenance import provenance_span
 Benchmark = Mapping[str, Any]
 
 
+_NAMES = {"fc100-100-10": "N100-100-10", "conv": "Conv", "mnist": "MNIST"}
+"""What the other pages call the models and the data."""
+
+
+def measured_on(benchmark: Benchmark) -> str:
+    """Return the model and the data of a benchmark in the site's words."""
+    model, *rest = benchmark["model"].split(", ")
+    name = ", ".join([_NAMES.get(model, model), *rest])
+    return f"{name} on {_NAMES.get(benchmark['data'], benchmark['data'])}"
+
+
 def captioned(table: str, caption: str) -> str:
     """Return a Markdown table with its caption below."""
     return f"{table}\n\n{caption_block(caption)}\n"

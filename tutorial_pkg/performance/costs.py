@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tutorial_pkg.figures import figure_block, markdown_table, spaced
-from tutorial_pkg.performance.base import Benchmark, captioned, provenance_of
+from tutorial_pkg.performance.base import Benchmark, captioned, measured_on, provenance_of
 
 
 def scaling_figure(points: Sequence[Mapping[str, Any]]) -> Figure:
@@ -94,8 +94,8 @@ def _training_set(name: str, benchmark: Benchmark) -> str:
         ],
         num_text_columns=0,
     )
-    what = f"{benchmark['model']} on {benchmark['data']}"
-    caption = f"**A whole training set**, attacked at once. {provenance_of(name, benchmark, what)}"
+    where = provenance_of(name, benchmark, measured_on(benchmark))
+    caption = f"**A whole training set**, attacked at once. {where}"
     return captioned(table, caption)
 
 
