@@ -65,6 +65,8 @@ def test_prose_and_neighbours_change_nothing(fingerprint_of):
     assert fingerprint_of(helper=HELPER.replace("a comment", "another")) == before
     assert fingerprint_of(helper=HELPER.replace("def unrelated(x):\n        return x", "")) == before
     assert fingerprint_of(BASE.replace("helper(x) + Tool", "helper(x)  +  Tool")) == before
+    text = BASE.replace("FACTOR = 3", "FACTOR = '3'")
+    assert fingerprint_of(text) == fingerprint_of(text.replace("'3'", "u'3'")) != before
 
 
 def test_docstrings_of_classes_and_methods_are_prose(fingerprint_of):
@@ -136,6 +138,11 @@ def test_constants_count_however_they_are_assigned(fingerprint_of, assigned):
     assert fingerprint_of(main) != fingerprint_of(main.replace("3", "4"))
 
 
+def test_an_item_that_is_assigned_later_hides_no_constant(fingerprint_of):
+    main = BASE.replace("FACTOR = 3", "FACTOR = 3\n    TABLE = {}\n    TABLE[FACTOR] = 1")
+    assert fingerprint_of(main) != fingerprint_of(main.replace("3", "4"))
+
+
 def test_where_data_and_models_come_from_does_not_count(fingerprint_of, tmp_path):
     package = tmp_path / "scratch_pkg" / "experiments"
     package.mkdir()
@@ -147,10 +154,9 @@ def test_where_data_and_models_come_from_does_not_count(fingerprint_of, tmp_path
     assert fingerprint_of(main) == before
 
 
-def test_modules_imported_whole_are_followed(fingerprint_of):
-    whole = BASE.replace("from tutorial_pkg.scratch_b import helper", "from scratch_pkg import b").replace(
-        "helper(x)", "b.helper(x)"
-    )
+@pytest.mark.parametrize("statement", ["from scratch_pkg import b", "import scratch_pkg.b as b"])
+def test_modules_imported_whole_are_followed(fingerprint_of, statement):
+    whole = BASE.replace("from tutorial_pkg.scratch_b import helper", statement).replace("helper(x)", "b.helper(x)")
     before = fingerprint_of(whole)
     assert fingerprint_of(whole, HELPER.replace("x + 1", "x + 2")) != before
 
@@ -196,9 +202,55 @@ def test_names_give_the_fingerprint_of_what_they_stand_for(fingerprint_of):
     assert not fingerprint.is_definition("scratch_pkg", "a")
 
 
+def test_a_method_has_the_fingerprint_of_its_class(fingerprint_of):
+    fingerprint_of()
+    use = importlib.import_module("scratch_pkg.a").Tool.use
+    found = fingerprint.code_fingerprint(use)
+    assert found == fingerprint.names_fingerprint([("scratch_pkg.a", "Tool")]) != fingerprint.names_fingerprint([])
+
+
+def test_what_a_package_binds_is_read_anew_too(fingerprint_of, tmp_path):
+    package = tmp_path / "scratch_pkg" / "kit"
+    package.mkdir()
+    main = BASE.replace("tutorial_pkg.scratch_b", "scratch_pkg.kit")
+    (package / "helper.py").touch()
+    (package / "__init__.py").touch()
+    fingerprint_of(main)  # `helper` is a module, so far
+    found = []
+    for body in ("x", "-x"):
+        (package / "__init__.py").write_text(f"def helper(x):\n    return {body}\n")
+        found.append(fingerprint_of(main))
+    assert found[0] != found[1]
+
+
 def test_sources_are_read_anew_when_asked_to(fingerprint_of, tmp_path):
     before = fingerprint_of()
     (tmp_path / "scratch_pkg" / "b.py").write_text("def helper(x):\n    return -x\n")
     assert fingerprint.names_fingerprint([("scratch_pkg.a", "compute")]) == before
     fingerprint.forget_sources()
     assert fingerprint.names_fingerprint([("scratch_pkg.a", "compute")]) != before
+
+
+def test_names_imported_under_another_name_are_followed(fingerprint_of):
+    renamed = BASE.replace("import helper", "import helper as aid").replace("helper(x)", "aid(x)")
+    before = fingerprint_of(renamed)
+    assert fingerprint_of(renamed, HELPER.replace("x + 1", "x + 2")) != before
+
+
+def test_an_import_inside_a_function_is_its_own(fingerprint_of, tmp_path):
+    local = BASE.replace("from tutorial_pkg.scratch_b import helper", "").replace(
+        "return helper(x)", "from scratch_pkg.b import helper\n        return helper(x)"
+    )
+    local = local.replace("return str(x)", "from scratch_pkg.c import helper\n        return helper(x)")
+    fingerprint_of()  # makes the package
+    (tmp_path / "scratch_pkg" / "c.py").write_text("def helper(x):\n    return x\n")
+    before = fingerprint_of(local)
+    assert fingerprint_of(local, HELPER.replace("x + 1", "x + 2")) != before
+    (tmp_path / "scratch_pkg" / "c.py").write_text("def helper(x):\n    return -x\n")
+    assert fingerprint_of(local) == before
+
+
+def test_the_order_of_names_and_definitions_does_not_count(fingerprint_of):
+    fingerprint_of()
+    names = [("scratch_pkg.a", "render"), ("scratch_pkg.b", "inner"), ("scratch_pkg.b", "unrelated")]
+    assert fingerprint.names_fingerprint(names) == fingerprint.names_fingerprint(names[::-1])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.datasets import load_sample_images
 
 from tutorial_pkg import image_folder
 from tutorial_pkg.data import IMAGE_DATASETS, load_image_folder, load_images, load_photographs, load_tiny_imagenet
@@ -43,7 +44,7 @@ def tiny_imagenet(tmp_path):
     lines = ["val_1.JPEG\tn02\t0\t0\t9\t9", "val_0.JPEG\tn01\t0\t0\t9\t9", "val_2.JPEG\tn03\t0\t0\t9\t9"]
     (root / "val" / "val_annotations.txt").write_text("\n".join(lines))
     (root / "wnids.txt").write_text("n02\nn01\nn03\n")  # n03 is listed and is not here: a subset of the archive
-    (root / "words.txt").write_text("n01\tgoose\nn02\tsports car, sport car\nn03\tbee\n")
+    (root / "words.txt").write_text("n01\tgoose\n\nn02\tsports car, sport car\nn03\tbee\n")
     return tmp_path
 
 
@@ -149,6 +150,12 @@ def test_different_classes_are_refused(folder):
         load_image_folder(folder)
 
 
+def test_as_many_other_classes_are_refused(folder):
+    (folder / "val" / "n02").rename(folder / "val" / "n03")
+    with pytest.raises(ValueError, match="train and val differ in 2 classes, such as 'n02'"):
+        load_image_folder(folder)
+
+
 def test_a_file_that_is_no_image_is_named(folder):
     (folder / "train" / "n02" / "broken.png").write_text("not an image")
     with pytest.raises(ValueError, match=r"broken\.png cannot be read as an image .*; delete it or unpack it again"):
@@ -189,6 +196,12 @@ def test_tiny_imagenet_takes_the_classes_that_are_there(tiny_imagenet):
     assert (images.val_images[0, 0] > 150).all()
     assert images.name == "Tiny ImageNet, 2 classes"
     assert load_tiny_imagenet(tiny_imagenet).checksum == images.checksum
+
+
+def test_decoded_pixels_of_tiny_imagenet_are_found_again(tiny_imagenet, monkeypatch):
+    first = load_tiny_imagenet(tiny_imagenet)
+    monkeypatch.setattr(Image, "open", refuse)
+    assert load_tiny_imagenet(tiny_imagenet).checksum == first.checksum
 
 
 def test_a_missing_image_of_tiny_imagenet_is_named(tiny_imagenet):
@@ -269,7 +282,28 @@ def test_bundled_photographs_are_the_same_each_time():
     assert first.checksum == second.checksum
     assert first.num_classes == 8
     assert torch.bincount(first.train_labels).tolist() == [4] * 8
+    assert torch.bincount(first.val_labels).tolist() == [1] * 8
     assert not torch.equal(first.train_images[:1], first.val_images[:1])
+
+
+def test_a_crop_is_a_square_of_the_quarter_that_its_class_is_named_after():
+    photographs, bundled = load_photographs(crops=2, size=8), load_sample_images()
+    whole = {Path(path).stem: pixels for path, pixels in zip(bundled.filenames, bundled.images, strict=True)}
+    images = torch.cat([photographs.train_images, photographs.val_images])
+    labels = torch.cat([photographs.train_labels, photographs.val_labels])
+    for image, label in zip(images, labels.tolist(), strict=True):
+        name, place = photographs.class_names[label].split(", ")
+        rows, columns = (np.array_split(range(n - n % 2), 2) for n in whole[name].shape[:2])
+        side, end = place.split()
+        quarter = whole[name][rows[side == "bottom"]][:, columns[end == "right"]]
+        windows = torch.from_numpy(quarter).unfold(0, 8, 1).unfold(1, 8, 1)
+        assert (windows == image).flatten(2).all(2).any()
+
+
+def test_every_square_of_an_image_comes_up():
+    pixels, generator = torch.arange(6).reshape(1, 2, 3), torch.Generator().manual_seed(0)
+    crops = [image_folder._random_crop(pixels, 1, generator).item() for _ in range(100)]
+    assert set(crops) == set(range(6))
 
 
 @pytest.mark.parametrize("size", [0, 214, 300])

@@ -12,9 +12,10 @@ from tutorial_pkg.records import RecordError, read_record, to_plain, write_recor
 
 
 def test_a_profile_may_be_a_link_to_another_folder(tmp_path):
-    path = write_record(tmp_path / "elsewhere", make_record())
+    path = write_record(tmp_path, make_record())
+    kept = path.parent.parent.rename(tmp_path / "elsewhere")  # another name, which the record does not know
     (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "quick").symlink_to(path.parent.parent, target_is_directory=True)
+    (tmp_path / "results" / "quick").symlink_to(kept, target_is_directory=True)
     assert read_record(tmp_path / "results" / "quick" / "table9" / path.name).key == make_record().key
 
 
@@ -35,11 +36,19 @@ def test_the_file_is_plain_json(tmp_path):
     json.loads(write_record(tmp_path, make_record()).read_text(), parse_constant=refuse)
 
 
+def test_others_may_read_a_record(tmp_path):
+    path = write_record(tmp_path, make_record())
+    assert [file.stat().st_mode & 0o777 for file in (path, path.with_suffix(".npz"))] == [0o644, 0o644]
+
+
 def test_same_result_gives_the_same_bytes(tmp_path):
     first = write_record(tmp_path / "a", make_record())
     second = write_record(tmp_path / "b", make_record())
     assert first.read_bytes() == second.read_bytes()
     assert first.with_suffix(".npz").read_bytes() == second.with_suffix(".npz").read_bytes()
+    values = make_record().values
+    third = write_record(tmp_path / "c", make_record(values=dict(reversed(values.items()))))
+    assert third.read_bytes() == first.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -108,6 +117,9 @@ def test_the_shortest_chain_is_taken():
     assert confirmation_chain([*detour, direct], "table9", "f" * 64, "a" * 64) == [direct]
     assert confirmation_chain(detour, "table9", "f" * 64, "a" * 64) == detour
     assert confirmation_chain(detour, "table9", "f" * 64, "f" * 64) == []
+    longer = [confirmation("f", "c"), confirmation("c", "d"), confirmation("d", "a")]
+    for known in ([*detour, *longer], [*longer, *detour], [detour[0], *longer, detour[1]]):
+        assert confirmation_chain(known, "table9", "f" * 64, "a" * 64) == detour
 
 
 def test_confirmations_round_trip(tmp_path):
@@ -165,6 +177,12 @@ def test_arrays_must_be_the_ones_written(tmp_path):
     arrays.unlink()
     with pytest.raises(RecordError, match="are missing"):
         read_record(path)
+
+
+def test_numbers_of_numpy_become_plain_ones():
+    plain = to_plain({"mean": (np.float32(0.5), np.int64(3)), "holds": np.True_})
+    assert plain == {"mean": [0.5, 3], "holds": True}
+    assert json.dumps(plain) == '{"mean": [0.5, 3], "holds": true}'
 
 
 @pytest.mark.parametrize(("step", "call"), [("fsync", 1), ("fsync", 2), ("replace", 1), ("replace", 3)])

@@ -43,6 +43,32 @@ def test_intervals_agree_with_the_bootstrap():
         assert interval.low < interval.value < interval.high
 
 
+def delong_half_width(labels, *scores):
+    """DeLong, DeLong and Clarke-Pearson's equations 4 and 5 for one area, or for the first minus the second."""
+    signs, variance = (1, -1), 0.0
+    for positive in (True, False):
+        components = []
+        for values in scores:
+            mine, others = values[(labels == 1) == positive], values[(labels == 1) != positive]
+            sides = np.sign(mine[:, None] - others) * (1 if positive else -1)
+            components.append((1 + sides).mean(1) / 2)
+        covariance = np.atleast_2d(np.cov(components, ddof=1))
+        contrast = np.array(signs[: len(scores)])
+        variance += contrast @ covariance @ contrast / len(components[0])
+    return 1.959964 * np.sqrt(variance)
+
+
+def test_intervals_are_delongs():
+    first, second, labels = two_scores(positives=7, negatives=11)
+    first, second = np.round(first), np.round(second)  # for ties
+    for interval, scores in ((auc(first, labels), [first]), (auc_difference(first, second, labels), [first, second])):
+        assert interval.value - interval.low == pytest.approx(delong_half_width(labels, *scores), rel=1e-6)
+
+
+def test_a_score_of_zero_is_a_negative_answer():
+    assert balanced_accuracy([1.0, 0.0, 0.0, 0.0], [1, 1, 0, 0]) == 0.75
+
+
 def test_correlation_makes_the_interval_of_a_difference_narrow():
     first, second, labels = two_scores()
     shuffled = np.concatenate([np.random.default_rng(2).permutation(second[labels == label]) for label in (1, 0)])

@@ -42,16 +42,42 @@ def test_the_optimum_is_in_the_box_and_gradients_are_left_alone():
     assert model.layers["bump"].target.grad is None
 
 
+class Valley(nn.Module):
+    """A unit that likes 1 most, and 0 nearly as much; uphill from grey is towards 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.depth = nn.Parameter(torch.ones(()))
+
+    def forward(self, x):
+        return 0.1 * x - self.depth * (6 * x - 3.12).cos()
+
+
 def test_the_best_of_several_starts():
-    model = LayeredModel({"bump": Bump(torch.tensor([0.5]))})
-    model.layers["bump"].forward = lambda x: (6 * x - 3).sin() + 0.2 * x
-    (one,), _ = optimal_stimuli(model, "bump", [0], shape=(1,), num_starts=8, generator=torch.Generator())
-    assert 0.7 < float(one) < 0.85
+    model = LayeredModel({"valley": Valley()})
+    for seed in range(5):
+        generator = torch.Generator().manual_seed(seed)
+        (one,), (response,) = optimal_stimuli(model, "valley", [0], shape=(1,), num_starts=12, generator=generator)
+        assert float(one) == 1
+        assert float(response) == pytest.approx(model(one).item())
+
+
+def test_no_more_steps_than_asked_for_and_no_noise_but_the_generators():
+    model, state = linear_model(torch.ones(2, 4)), torch.get_rng_state()
+    starts = [
+        optimal_stimuli(model, "units", [0], shape=(4,), max_iter=0, generator=torch.Generator().manual_seed(seed))[0]
+        for seed in (0, 0, 1)
+    ]
+    assert torch.equal(starts[0], starts[1])
+    assert not torch.equal(starts[0], starts[2])
+    assert all(((start > 0) & (start < 1)).all() for start in starts)
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_units_that_are_not_there():
-    with pytest.raises(ValueError, match=r"units has 5 units, numbered from 0; got \[5\]"):
-        optimal_stimuli(linear_model(torch.ones(5, 4)), "units", [5], shape=(4,), generator=torch.Generator())
+    for unit in (5, -1):
+        with pytest.raises(ValueError, match=rf"units has 5 units, numbered from 0; got \[{unit}\]"):
+            optimal_stimuli(linear_model(torch.ones(5, 4)), "units", [unit], shape=(4,), generator=torch.Generator())
 
 
 def test_a_model_in_training_is_asked_in_evaluation_mode_and_left_in_training():

@@ -86,11 +86,11 @@ def test_the_two_readings_of_an_error_differ_by_what_was_wrong_before():
         ("row",),
         ("model",),
         wrong=torch.tensor([[[True, True, False, False]]]),
-        wrong_before=torch.tensor([[True, False, False, True]]),
+        wrong_before=torch.tensor([[True, False, False, False]]),
     )
     assert table.of_all("row", "model") == Rate(2, 4)
-    assert table.of_correct("row", "model") == Rate(1, 2)
-    assert table.clean("model") == Rate(2, 4)
+    assert table.of_correct("row", "model") == Rate(1, 3)
+    assert table.clean("model") == Rate(1, 4)
 
 
 def test_p_value_counts_only_images_on_which_the_rows_disagree():
@@ -124,8 +124,8 @@ def test_an_unmoved_image_has_no_direction_to_amplify():
     inputs = torch.rand(2, 4, generator=generator())
     adv = inputs.clone()
     adv[1, 0] += 0.5
-    amplified = amplify(inputs, adv, stddev=0.1)
-    assert torch.equal(amplified[0], inputs[0])
+    for stddev in (0.1, 100.0):
+        assert torch.equal(amplify(inputs, adv, stddev=stddev)[0], inputs[0])
     assert torch.equal(same_norm_noise(inputs, adv, generator=generator())[0], inputs[0])
     assert perturbation_cosine(inputs, adv, adv).isnan().tolist() == [True, False]
     assert reach(inputs, adv, adv).tolist() == [math.inf, pytest.approx(1)]
@@ -189,6 +189,8 @@ def test_bad_input_is_named():
         transfer_table({"stacked": stacked}, inputs, labels=labels, examples={})
     with pytest.raises(ValueError, match=r"stddev must be at least 0, got -0\.1"):
         amplify(inputs, inputs, stddev=-0.1)
+    with pytest.raises(ValueError, match="stddev must be at least 0, got nan"):
+        amplify(inputs, inputs, stddev=math.nan)
     with pytest.raises(ValueError, match="NaN or infinity"):
         amplify(inputs, inputs + torch.nan, stddev=0.1)
     with pytest.raises(ValueError, match=r"got torch\.float64"):
@@ -208,6 +210,8 @@ def test_labels_and_logits_of_another_shape_are_refused_and_images_stay():
     examples = {"moved": inputs.flip(1).clone()}
     with pytest.raises(ValueError, match=r"labels \[N\] of class indices, got torch.int64 \(3, 1\)"):
         transfer_table({"identity": nn.Identity()}, inputs, labels=torch.arange(3)[:, None], examples=examples)
+    with pytest.raises(ValueError, match=r"labels \[N\] of class indices, got torch.float32 \(3,\)"):
+        transfer_table({"identity": nn.Identity()}, inputs, labels=torch.arange(3.0), examples=examples)
     with pytest.raises(ValueError, match=r"logits \[N, K\], got tuple for 3 images"):
         transfer_table({"pair": Call(lambda x: (x, x))}, inputs, labels=torch.arange(3), examples=examples)
     with pytest.raises(ValueError, match="finite logits, got NaN"):
@@ -217,7 +221,7 @@ def test_labels_and_logits_of_another_shape_are_refused_and_images_stay():
     assert torch.equal(examples["moved"], inputs.flip(1))
 
 
-@pytest.mark.parametrize("labels", [[5, 0], [-1, 0]])
+@pytest.mark.parametrize("labels", [[5, 0], [2, 0], [-1, 0]])
 def test_labels_that_no_model_knows_are_refused(labels):
     with pytest.raises(ValueError, match=r"class indices in 0\.\.1"):
         transfer_table({"a": nn.Identity()}, torch.eye(2), labels=torch.tensor(labels), examples={})

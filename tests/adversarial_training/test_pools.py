@@ -57,6 +57,24 @@ def test_a_round_replaces_the_share_it_says(network, images):
     assert 13 <= changed <= 15  # a quarter of 60; an image may come in for itself
 
 
+def test_a_round_replaces_one_example_at_least(network, images):
+    pool = make_pool(images, replaced=1e-6)
+    pool.refresh(network)
+    before = pool._stored.clone()
+    for _ in range(5):
+        pool.refresh(network)
+    assert 1 <= (pool._stored != before).any(1).sum() <= 5
+
+
+def test_examples_are_as_far_away_as_the_recipe_says(network, images):
+    whole, half = (make_pool(images, stretch=stretch, box=(-9.0, 9.0)) for stretch in (1.0, 0.5))
+    for pool in (whole, half):
+        pool.refresh(network)
+    clean = images[0][whole._images]
+    assert torch.equal(whole._images, half._images)
+    torch.testing.assert_close(half._stored - clean, (whole._stored - clean) / 2, rtol=1e-3, atol=1e-6)
+
+
 def test_rounds_reach_every_slot(network, images):
     pool = make_pool(images)
     pool.refresh(network)
@@ -109,19 +127,42 @@ def test_stored_changes_follow_the_features(network, images):
     assert distances(examples, present).min(1).values.max() < 1e-5
 
 
+def test_stored_changes_make_the_same_examples_while_the_network_stays_and_stay_in_the_box(network, images):
+    points, changes = (make_pool(images, layer="hidden1", trains_below=below) for below in (False, True))
+    for pool in (points, changes):
+        pool.refresh(network)
+    torch.testing.assert_close(changes.draw(network, 60)[0], points.draw(network, 60)[0])
+    with torch.no_grad():
+        network.layers["hidden1"][1].bias.add_(20.0)  # all features are near 1
+    assert changes.draw(network, 60)[0].max() <= 1
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
         ({"source": "fgsm"}, "unknown source of examples 'fgsm'"),
         ({"capacity": 0}, "capacity ≥ 1, period ≥ 1 and 0 < replaced ≤ 1, got 0, 40 and 0.25"),
+        ({"replaced": 0.0}, "capacity ≥ 1, period ≥ 1 and 0 < replaced ≤ 1, got 60, 40 and 0.0"),
+        ({"period": 0}, "capacity ≥ 1, period ≥ 1 and 0 < replaced ≤ 1, got 60, 0 and 0.25"),
         ({"replaced": 1.5}, "capacity ≥ 1, period ≥ 1 and 0 < replaced ≤ 1, got 60, 40 and 1.5"),
         ({"box": (1.0, 0.0)}, r"lower end below its upper one, got \(1.0, 0.0\)"),
         ({"stretch": -1.0}, "stretch > 0, max_norm > 0 and weight ≥ 0, got -1.0"),
+        ({"max_norm": 0.0}, "stretch > 0, max_norm > 0 and weight ≥ 0, got 1.0, 0.0"),
+        ({"weight": -1.0}, "stretch > 0, max_norm > 0 and weight ≥ 0, got 1.0, inf and -1.0"),
     ],
 )
 def test_a_recipe_that_makes_no_sense_is_refused(images, wrong, message):
     with pytest.raises(ValueError, match=message):
         make_pool(images, **wrong)
+
+
+def test_a_pool_may_count_for_nothing(images):
+    assert make_pool(images, weight=0.0).recipe.weight == 0
+
+
+def test_a_layer_below_its_box_is_refused(network, images):
+    with pytest.raises(ValueError, match=r"layer 'hidden1' gives values from 0\..* outside its pool's box \(0\.9, 1"):
+        make_pool(images, layer="hidden1", box=(0.9, 1.0)).refresh(network)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from tests.shared import weights
 from tutorial_pkg.adversarial_training import AdversarialRecipe, Pool, PoolRecipe, train_adversarially
-from tutorial_pkg.adversarial_training.trainer import _forward
+from tutorial_pkg.adversarial_training.trainer import _forward, _rate
 from tutorial_pkg.attacks import minimum_distortion
 from tutorial_pkg.data import Dataset
 from tutorial_pkg.metrics import error_rate
@@ -69,6 +69,36 @@ def test_training_is_adam_on_the_loss_and_schedule_that_are_documented(ten, untr
     assert torch.allclose(weights(after), weights(untrained), rtol=0, atol=1e-3)
 
 
+@pytest.mark.parametrize(("steps", "warm_up"), [(100, 10), (1000, 100), (100_000, 200)])
+def test_the_learning_rate_rises_for_a_tenth_of_the_steps_or_two_hundred(steps, warm_up):
+    rates = [_rate(step, steps) for step in range(steps)]
+    assert rates[0] == pytest.approx(1 / warm_up)
+    assert rates.index(max(rates)) == warm_up - 1
+    assert rates[steps // 2] == pytest.approx(0.5)
+
+
+def test_the_loss_that_is_reported_is_the_mean_over_the_images(ten, untrained):
+    _, result = train_adversarially(replace(PLAIN, epochs=1, batch_size=10), ten, seed=0)
+    assert result.loss == pytest.approx(cross_entropy(untrained(ten.train_inputs), ten.train_labels).item(), rel=1e-5)
+
+
+def test_as_many_examples_as_clean_images_are_drawn_from_a_pool_that_the_seed_decides(ten, monkeypatch):
+    drawn, held = [], []
+    draw = Pool.draw
+
+    def counted(pool, model, count):
+        drawn.append(count)
+        held.append(tuple(pool._images.tolist()))
+        return draw(pool, model, count)
+
+    monkeypatch.setattr(Pool, "draw", counted)
+    recipe = replace(PLAIN, epochs=1, batch_size=4, pools=(PoolRecipe(source="linearised", capacity=50),))
+    for seed in (0, 0, 1):
+        train_adversarially(recipe, ten, seed=seed)
+    assert drawn == 3 * [4, 4, 2]
+    assert held[0] == held[3] != held[6]
+
+
 @pytest.mark.parametrize("dropout", [(0.5, 0.0), (0.0, 0.5)])
 def test_dropout_reaches_every_layer_and_keeps_the_mean(dropout):
     model, ones = LayeredModel({"a": torch.nn.Identity(), "b": torch.nn.Identity()}), torch.ones(1000, 10)
@@ -103,13 +133,15 @@ def test_muon_moves_a_matrix_along_its_gradient_with_equal_singular_values(ten, 
             assert torch.allclose(moved.abs(), torch.full_like(moved, 1e-3), rtol=0.02), name
 
 
-def test_a_hidden_pool_alone_changes_the_layers_above_it_only(ten):
+@pytest.mark.parametrize("trains_below", [False, True])
+def test_a_hidden_pool_alone_changes_the_layers_above_it_only_unless_the_recipe_says_otherwise(ten, trains_below):
     """A heavy pool at hidden 1 cannot move the first layer more than the clean loss does: Adam, one step."""
     recipe = replace(PLAIN, epochs=1, batch_size=10, learning_rate=1e-2)
     pool = PoolRecipe("hidden1", source="linearised", capacity=10, replaced=1.0, period=1, weight=1e4)
+    pool = replace(pool, trains_below=trains_below)
     plain, _ = train_adversarially(recipe, ten, seed=0)
     pooled, _ = train_adversarially(replace(recipe, pools=(pool,)), ten, seed=0)
-    assert torch.equal(plain.layers["hidden1"][1].weight, pooled.layers["hidden1"][1].weight)
+    assert torch.equal(plain.layers["hidden1"][1].weight, pooled.layers["hidden1"][1].weight) == (not trains_below)
     assert not torch.equal(plain.layers["hidden2"][0].weight, pooled.layers["hidden2"][0].weight)
 
 
@@ -153,6 +185,7 @@ def test_checkpoints_are_kept_apart_by_pool(digits, tmp_path):
     ("wrong", "message"),
     [
         ({"epochs": 0}, "epochs ≥ 1"),
+        ({"learning_rate": 0.0}, "learning_rate > 0 and weight_decay ≥ 0, got 2, 100, 0.0"),
         ({"weight_decay": float("nan")}, "weight_decay ≥ 0, got 2, 100, 0.005 and nan"),
         ({"optimizer": "sgd"}, "unknown optimizer 'sgd'; expected one of adam, muon"),
         ({"dropout": (1.0, 0.0, 0.0)}, r"dropout probabilities are in \[0, 1\)"),

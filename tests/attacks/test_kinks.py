@@ -59,6 +59,18 @@ def test_two_rivals_that_change_places_are_no_kink_of_the_network():
     assert not among_kinks(lambda x: x @ weight.T + bias, inputs, torch.tensor([0]), box=BOX).any()
 
 
+@pytest.mark.parametrize(("side", "seen"), [(1, True), (-1, False)])
+def test_kinks_are_looked_for_on_the_way_to_the_boundary(side, seen):
+    """The margin x − 0.9 from 0.5 on, with a kink next to 0.5 that is on the way or behind."""
+
+    def model(x):
+        margin = x[:, 0] - 0.9 + 0.1 * (side * (x[:, 0] - 0.5) - 1e-4).relu()
+        return torch.stack([torch.zeros_like(margin), margin], dim=1)
+
+    inputs = torch.full((1, 1), 0.5, dtype=torch.float64)
+    assert among_kinks(model, inputs, torch.tensor([1]), box=BOX).item() == seen
+
+
 def test_a_saturated_network_whose_boundary_is_far_beyond_the_box_has_none(saturated):
     model, inputs, targets = saturated
     assert among_kinks(model, inputs, targets, box=BOX).double().mean() < 0.02

@@ -58,13 +58,28 @@ def test_classes_come_in_the_order_of_their_distance(num_classes):
     assert torch.equal(order[:, :exact], distance.argsort(1)[:, :exact])
 
 
+def test_slopes_are_estimated_in_the_box():
+    torch.manual_seed(0)
+    linear = nn.Linear(16, 150).double()
+
+    def model(x):
+        assert ((x >= 0) & (x <= 1)).all()
+        return linear(x)
+
+    inputs = torch.rand(5, 16, dtype=torch.float64).round()
+    logits = model(inputs).detach()
+    labels = logits.argmax(1)
+    order = by_expected_distance(model, inputs, labels, margins(logits, labels), (0.0, 1.0))
+    assert order.shape == (5, 149)
+
+
 def test_classes_are_tried_until_one_is_reached():
-    """Eighteen classes below the label everywhere, and the nineteenth within reach."""
+    """Eighteen classes that seem near and stay below the label everywhere, and the nineteenth within reach."""
 
     def model(x):
         a = x.sum(1)
-        below = [a - 0.01 * i for i in range(19)]
-        return torch.stack([*below, 2 * a - 3], dim=1)
+        seems_near = a - 0.5 + 0.4 * (10 * (x[:, 0] - 0.5)).tanh()
+        return torch.stack([a, *[seems_near - 0.001 * i for i in range(18)], 2 * a - 3], dim=1)
 
     result = minimum_distortion(model, torch.full((1, 4), 0.5), labels=torch.tensor([0]))
     assert result.success

@@ -73,16 +73,107 @@ def test_without_records_nothing_is_decided(claim):
 
 
 @pytest.mark.parametrize(
-    ("claim", "good", "bad"),
+    ("claim", "name", "values", "status"),
     [
-        ("B1", {}, {"success_targeted": 0.5}),
-        ("B5", {}, {"distortion_penalty_mean": 0.2}),
-        ("B7", {}, {"test_error": 0.2}),
+        ("B1", "softmax1", {}, "holds"),
+        ("B1", "softmax1", {"success_nearest": 0.995}, "holds in part"),
+        ("B1", "softmax1", {"success_nearest": 0.98}, "does not hold"),
+        ("B1", "softmax1", {"success_targeted": 0.98}, "does not hold"),
+        ("B2", "softmax1", {"success_nearest": 0.995}, "holds in part"),
+        ("B2", "softmax1", {"success_nearest": 0.98}, "does not hold"),
+        ("B5", "softmax1", {}, "holds"),
+        ("B5", "softmax1", {"distortion_penalty_mean": 0.053}, "holds in part"),
+        ("B5", "softmax1", {"distortion_penalty_mean": 0.063}, "does not hold"),
+        ("B6", "softmax3", {}, "holds"),
+        ("B6", "softmax3", {"success_targeted": 0.95}, "holds in part"),
+        ("B6", "softmax3", {"success_targeted": 0.85}, "does not hold"),
+        ("B7", "softmax1", {}, "holds"),
+        ("B7", "softmax1", {"train_error": 0.075}, "does not hold"),
+        ("B7", "softmax1", {"test_error": 0.078}, "does not hold"),
     ],
 )
-def test_verdicts_follow_the_numbers(claim, good, bad):
-    assert judge(BY_ID[claim], {"table1": [table1_record(**good)]}).status == "holds"
-    assert judge(BY_ID[claim], {"table1": [table1_record(**bad)]}).status == "does not hold"
+def test_verdicts_follow_the_numbers(claim, name, values, status):
+    assert judge(BY_ID[claim], {"table1": [table1_record(name, **values)]}).status == status
+
+
+def test_the_worst_network_decides():
+    worse = table1_record("softmax3", distortion_penalty_mean=0.053)
+    assert judge(BY_ID["B5"], {"table1": [table1_record(), worse]}).status == "holds in part"
+
+
+@pytest.mark.parametrize(("failing", "status"), [(1, "holds in part"), (2, "does not hold")])
+def test_b7_holds_in_part_where_half_of_the_networks_are_close(failing, status):
+    right = table1_record()
+    wrong = [table1_record(name, test_error=0.5) for name in ("softmax2", "softmax3")[:failing]]
+    assert judge(BY_ID["B7"], {"table1": [right, *wrong]}).status == status
+
+
+def test_the_papers_errors_are_those_of_mnist():
+    quick = replace(table1_record(), profile="quick")
+    assert judge(BY_ID["B7"], {"table1": [quick]}).status == "not run"
+
+
+MACHINES = {"resists": (0.3, 0.05), "far": (0.9, 0.3), "fooled": (0.9, 0.05)}
+
+
+@pytest.mark.parametrize(
+    ("found", "status"),
+    [
+        (("resists", "far", "far"), "holds"),
+        (("resists", "far", "fooled"), "holds in part"),
+        (("fooled", "fooled", "fooled"), "does not hold"),
+    ],
+)
+def test_b4_asks_whether_a_kernel_machine_is_fooled_by_little(found, status):
+    records = [
+        make_record(
+            config={"gamma": 0.02},
+            values={"success": success, "distortion_mean": distortion, "error_under_noise": 0.01},
+        )
+        for success, distortion in (MACHINES[name] for name in found)
+    ]
+    assert judge(BY_ID["B4"], {"kernel_machine": records}).status == status
+
+
+def noise_records(*errors, of=1000):
+    """Two networks, of which only the second is fooled by noise, and that in so many cases with each seed."""
+    return [
+        make_record(
+            values={
+                "num_correct": {"a": of, "b": of},
+                "errors_of_correct": {"a noise": {"a": 0, "b": 0}, "b noise": {"a": 0, "b": count}},
+            },
+        )
+        for count in errors
+    ]
+
+
+@pytest.mark.parametrize(
+    ("errors", "of", "status"),
+    [
+        ((0, 10), 1000, "holds"),
+        ((30, 0), 1000, "holds in part"),
+        ((0, 30), 1000, "holds in part"),
+        ((0, 0), 100, "holds in part"),  # nothing was seen in a hundred images: up to 3 % may be fooled
+        ((0, 110), 1000, "does not hold"),
+    ],
+)
+def test_b3_asks_for_the_upper_limit_of_the_worst_seed(errors, of, status):
+    assert judge(BY_ID["B3"], {"table2": noise_records(*errors, of=of)}).status == status
+
+
+@pytest.mark.parametrize(
+    ("rms", "errors", "status"),
+    [
+        ([0.05] * 20, 0, "holds in part"),
+        ([0.05] * 19 + [0.2], 0, "holds in part"),
+        ([0.05] * 18 + [0.2] * 2, 0, "does not hold"),
+        ([0.05] * 20, 30, "does not hold"),
+    ],
+)
+def test_d1_holds_in_part_at_most(rms, errors, status):
+    near = replace(table1_record(), arrays={"nearest_rms": np.array(rms)})
+    assert judge(BY_ID["D1"], {"table1": [near], "table2": noise_records(errors)}).status == status
 
 
 def test_small_is_part_of_what_is_claimed():
@@ -120,9 +211,14 @@ def test_failed_examples_are_counted():
 
 
 def test_noise_is_judged_as_drawn_and_shown_clipped():
-    def figure7(**accuracy):
-        values = {"accuracy_adversarial": 0.0, "accuracy_noise": 0.45, "accuracy_noise_clipped": 0.17} | accuracy
-        return {"figure7": [make_record(config={"name": "softmax1", "seed": 0}, values=values)]}
+    def figure7(other=0.5, **accuracy):
+        values = {"accuracy_adversarial": 0.0, "accuracy_noise": 0.45, "accuracy_noise_clipped": 0.17}
+        return {
+            "figure7": [
+                make_record(config={"name": "N200-200-10", "seed": 0}, values=values | {"accuracy_noise": other}),
+                make_record(config={"name": "softmax1", "seed": 0}, values=values | accuracy),
+            ]
+        }
 
     verdict = judge(BY_ID["B8"], figure7())
     assert verdict.status == "holds"
@@ -130,6 +226,8 @@ def test_noise_is_judged_as_drawn_and_shown_clipped():
         assert "softmax1 45 %" in text
         assert "softmax1 17 %" in text
     assert judge(BY_ID["B8"], figure7(accuracy_noise=0.35)).status == "holds in part"
+    assert judge(BY_ID["B8"], figure7(accuracy_noise=0.65)).status == "holds in part"
+    assert judge(BY_ID["B8"], figure7(0.25, accuracy_noise=0.25)).status == "does not hold"
     assert judge(BY_ID["B8"], figure7(accuracy_adversarial=0.01)).status == "does not hold"
 
 
@@ -138,6 +236,8 @@ def test_one_far_image_is_enough_against_each_sample():
     assert judge(BY_ID["B2"], {"table1": [record]}).status == "holds"
     far = replace(record, arrays={"nearest_rms": np.array([0.02, 0.02, 0.3])})
     assert judge(BY_ID["B2"], {"table1": [far]}).status == "holds in part"
+    most = replace(record, arrays={"nearest_rms": np.array([0.02, 0.3, 0.3])})
+    assert judge(BY_ID["B2"], {"table1": [most]}).status == "does not hold"
 
 
 def test_graded():

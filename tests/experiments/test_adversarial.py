@@ -139,11 +139,12 @@ def test_one_seed_gives_no_interval():
 @pytest.mark.parametrize(
     ("claim", "errors", "status"),
     [
-        ("A2", {"weight_decay": 1.6, "dropout": 1.3}, "holds"),
+        ("A2", {"weight_decay": 1.64, "dropout": 1.34}, "holds"),  # 1.6 % and 1.3 %, as rounded in the paper
         ("A2", {"weight_decay": 1.7, "dropout": 1.3}, "holds in part"),
         ("A2", {"weight_decay": 1.8, "dropout": 1.6}, "does not hold"),
         ("A4", {"input": 1.1}, "holds"),
         ("A4", {"input": 1.1, "shift": 1.1}, "holds in part"),
+        ("A4", {"input": 1.1, "shift": 1.105}, "holds in part"),  # within the seeds' spread
         ("A4", {"input": 1.1, "shift": 0.9}, "does not hold"),
         ("A4", {"input": 1.6}, "does not hold"),
     ],
@@ -156,4 +157,4 @@ def test_four_seeds_are_not_enough_for_the_first_claim():
     found = results(input=1.0, all=1.0)
     assert judge(BY_ID["A1"], found).status == "holds"
     few = {name: [r for r in records if r.config["seed"] < 4] for name, records in found.items()}
-    assert judge(BY_ID["A1"], few).status != "holds"
+    assert judge(BY_ID["A1"], few).status == "does not hold"

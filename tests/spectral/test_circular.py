@@ -58,7 +58,7 @@ def test_taps_that_cancel_at_the_first_frequencies_spoil_no_bound(monkeypatch, s
     assert (bounds.lower, bounds.upper) == pytest.approx((lower, upper), abs=1e-11 * upper)
 
 
-@pytest.mark.parametrize("scale", [1e-250, 1e200])
+@pytest.mark.parametrize("scale", [1e-250, 1e-3, 1e200])
 def test_the_scale_of_a_kernel_does_not_matter(scale):
     weight = torch.randn(3, 2, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     one, other = (conv_frame_bounds(factor * weight, grid=5, refine=True) for factor in (1, scale))
@@ -124,6 +124,11 @@ def test_zero_and_extreme_scales(scale):
     assert (bounds.lower, bounds.upper) == pytest.approx(expected, rel=1e-9, abs=0)
 
 
+def test_a_large_weight_may_be_negative():
+    bounds = conv_frame_bounds(torch.tensor([[[-1e200, 0.0]]], dtype=torch.float64), grid=4)
+    assert (bounds.lower, bounds.upper) == pytest.approx((1e200, 1e200))
+
+
 def test_a_layer_of_zeros_is_certified_on_any_grid_and_only_such_a_layer():
     assert conv_frame_bounds(torch.zeros(1, 1, 3, 3), grid=2).certificate == 0
     difference = conv_frame_bounds(torch.tensor([[[1.0, -1.0]]]), grid=1)
@@ -158,7 +163,9 @@ def test_the_weight_and_the_random_state_are_left_alone():
         (torch.full((4, 4, 3, 3), torch.nan), {}, "got NaN or infinity"),
         (torch.ones(4, 4, 3, 3), {"groups": 3}, "expected a divisor of the 4 output channels .* got 3"),
         (torch.ones(4, 4, 3, 3), {"groups": 0}, "got 0"),
+        (torch.ones(4, 4, 3, 3), {"groups": True}, "got True"),
         (torch.ones(4, 4, 3, 3), {"stride": 0}, "stride: expected integers of at least 1, got 0"),
+        (torch.ones(4, 4, 3, 3), {"stride": (1, True)}, r"at least 1, got \(1, True\)"),
         (torch.ones(4, 4, 3, 3), {"dilation": -1}, "dilation: expected integers"),
         (torch.ones(4, 4, 3, 3), {"grid": 0}, "grid: expected integers of at least 1, got 0"),
         (torch.ones(4, 4, 3, 3), {"grid": (4, 4, 4)}, "grid: expected one integer or 2 of them"),

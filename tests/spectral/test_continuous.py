@@ -29,10 +29,17 @@ def test_the_certificate_holds_on_finer_grids(seed):
     assert bounds.infimum <= bounds.lower
 
 
-def test_the_certificate_is_tight_for_a_cosine():
+@pytest.mark.parametrize(
+    ("taps", "layer"),
+    [
+        ([0.25, 0.0, -0.25], {}),
+        ([0.25, -0.25], {"dilation": 2}),
+        ([0.25, 0.0, 0.0, 0.0, -0.25], {"stride": 2}),
+    ],
+)
+def test_the_certificate_is_tight_for_a_cosine(taps, layer):
     """|A(ω)| = |sin ω| / 2 and a grid that misses both of its peaks by π/m."""
-    weight = torch.tensor([[[0.25, 0.0, -0.25]]], dtype=torch.float64)
-    bounds = conv_frame_bounds(weight, grid=6)
+    bounds = conv_frame_bounds(torch.tensor([[taps]], dtype=torch.float64), grid=6, **layer)
     assert bounds.upper == pytest.approx(0.5 * math.sin(math.pi / 3))
     assert bounds.certificate == pytest.approx(0.5 * math.sin(math.pi / 3) / math.cos(math.pi / 6))
 
@@ -60,3 +67,13 @@ def test_the_search_reaches_the_supremum_of_a_much_finer_grid():
     fine = conv_frame_bounds(weight, grid=160, groups=2)
     assert bounds.supremum >= fine.upper * (1 - 1e-9)
     assert bounds.infimum <= fine.lower * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_the_search_leaves_a_stationary_grid_point_and_looks_at_every_group(sign, order):
+    """|1 ± exp(−iω) / 2| is 3/2 or 1/2 at ω = 0, the grid's only point, and the other of them at π."""
+    weight = torch.tensor([[[1.0, 0.0]], [[1.0, 0.5 * sign]]], dtype=torch.float64)
+    bounds = conv_frame_bounds(weight[order], grid=1, groups=2, refine=True)
+    assert (bounds.lower, bounds.upper) == pytest.approx((1, 1.5) if sign > 0 else (0.5, 1))
+    assert (bounds.infimum, bounds.supremum) == pytest.approx((0.5, 1.5), abs=1e-8)

@@ -40,4 +40,4 @@ def test_few_matrices_are_decomposed(monkeypatch):
     svdvals = torch.linalg.svdvals
     monkeypatch.setattr(torch.linalg, "svdvals", lambda a: decomposed.append(len(a)) or svdvals(a))
     extreme_singular_values(map(Batch.of, gaussian(400, 30, 20).split(100)))
-    assert sum(decomposed) < 40
+    assert sum(decomposed) < 8  # 3; of guesses at random which are promising, 10

@@ -1,5 +1,6 @@
 """What is read of a grouped layer is one of its blocks, and AlexNet's are read on the maps that they have."""
 
+import pytest
 import torch
 
 from tutorial_pkg.models import build_model
@@ -22,3 +23,14 @@ def test_table_5_reads_each_convolution_on_its_own_map():
         x = torch.empty(1, 3, 224, 224)
     sides = {name: model.features(x, name).shape[-1] for name in ("conv2", "conv3", "conv4", "conv5")}
     assert {layer.name: layer.grid for layer in ALEXNET if layer.grid} == {"conv1": 56} | sides
+
+
+def test_random_weights_are_those_that_training_starts_from():
+    """Krizhevsky, Sutskever and Hinton: "a zero-mean Gaussian distribution with standard deviation 0.01"."""
+    layer = ALEXNET[2]
+    weight = layer.random_weight(seed=0)
+    assert tuple(weight.shape) == layer.weight_shape
+    assert weight.mean().item() == pytest.approx(0, abs=1e-4)
+    assert weight.std().item() == pytest.approx(0.01, rel=0.01)
+    assert torch.equal(weight, layer.random_weight(seed=0))
+    assert not torch.equal(weight, layer.random_weight(seed=1))

@@ -95,6 +95,7 @@ def test_the_scale_of_a_matrix_does_not_matter(scale, num_columns):
     weight = with_values(torch.linspace(1, 2, 520, dtype=torch.float64), num_columns)
     bounds, scaled = linear_frame_bounds(weight), linear_frame_bounds(scale * weight)
     assert (scaled.lower / scale, scaled.upper / scale) == pytest.approx((bounds.lower, bounds.upper), rel=1e-9)
+    assert scaled.certificate == scaled.upper
 
 
 @pytest.mark.parametrize("shape", [(600, 900), (600, 600), (900, 600)])
@@ -111,6 +112,12 @@ def test_float32_weights_are_decided_in_float64():
     weight = gaussian(600, 600).float()
     expected = torch.linalg.svdvals(weight.double())[-1].item()
     assert linear_frame_bounds(weight).lower == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(520, 520), (520, 540)])
+def test_the_same_matrix_has_the_same_bounds_every_time(shape):
+    weight = gaussian(*shape)
+    assert linear_frame_bounds(weight) == linear_frame_bounds(weight)
 
 
 @pytest.mark.parametrize(

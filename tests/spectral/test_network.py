@@ -110,6 +110,18 @@ def test_the_constants_of_the_layers_without_weights_hold(layer):
     assert ratio.max() <= lipschitz_bound(layer) * (1 + 1e-4)
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [nn.Identity(), nn.Flatten(), nn.Dropout(0.5), nn.Dropout2d(0.5), nn.ReLU(), nn.Tanh(), nn.Sigmoid()],
+    ids=str,
+)
+def test_the_constants_of_the_layers_without_weights_are_attained_at_zero(layer):
+    x = torch.full((1, 2, 3, 3), 1e-4, dtype=torch.float64)
+    gain = (layer.eval()(x) - layer(0 * x)).norm() / x.norm()
+    assert lipschitz_bound(layer) == pytest.approx(gain.item(), rel=1e-6)
+    assert lipschitz_bound(nn.Sequential(layer, nn.Sequential(layer))) == lipschitz_bound(layer) ** 2
+
+
 def test_relu_and_max_pooling_without_overlap_are_contractive_but_overlapping_windows_are_not():
     assert lipschitz_bound(nn.ReLU()) == lipschitz_bound(nn.MaxPool2d(2)) == lipschitz_bound(nn.MaxPool2d(3)) == 1
     overlapping = nn.MaxPool2d(3, stride=2)
@@ -118,7 +130,19 @@ def test_relu_and_max_pooling_without_overlap_are_contractive_but_overlapping_wi
     assert overlapping(pixel).norm() == 2 == lipschitz_bound(overlapping)
 
 
+def test_a_convolution_is_bounded_by_its_certificate_on_the_grid_that_was_asked_for():
+    torch.manual_seed(0)
+    model = LayeredModel({"conv": nn.Conv2d(1, 2, 3)})
+    certificate = conv_frame_bounds(model.layers["conv"].weight, grid=5).certificate
+    assert certificate > 1.01 * conv_frame_bounds(model.layers["conv"].weight).certificate
+    inputs = torch.rand(2, 1, 6, 6)
+    assert lipschitz_bound(model, grid=5) == certificate
+    assert layer_gains(model, inputs, inputs + 1, grid=5)[0].bound == certificate
+
+
 def test_a_layer_whose_constant_is_unknown_is_named():
+    with pytest.raises(ValueError, match="no Lipschitz constant is known for MaxPool2d"):
+        lipschitz_bound(nn.MaxPool2d(2, dilation=2))
     with pytest.raises(ValueError, match="no Lipschitz constant is known for BatchNorm2d"):
         lipschitz_bound(small_network())
     with pytest.raises(ValueError, match=r"Conv2d.*reflect"):

@@ -157,8 +157,16 @@ def test_a_layer_of_zeros_too_large_to_be_written_out():
     assert (bounds.lower, bounds.upper) == (0.0, 0.0)
 
 
-def test_inference_mode():
-    layer = nn.Conv1d(1, 2, 3)
+@pytest.mark.parametrize("dense_limit", [0, 1500], ids=["lanczos", "dense"])
+@pytest.mark.parametrize("layer", [nn.Conv1d(2, 5, 3), nn.Conv1d(2, 1, 3)], ids=str)
+def test_inference_mode(layer, dense_limit, monkeypatch):
+    monkeypatch.setattr(zero_padded, "_DENSE", dense_limit)
     with torch.inference_mode():
-        there = padded_frame_bounds(layer, (1, 8))
-    assert there == padded_frame_bounds(layer, (1, 8))
+        there = padded_frame_bounds(layer, (2, 80))
+    assert there == padded_frame_bounds(layer, (2, 80))
+
+
+def test_dropout_is_read_as_at_test_time_and_left_in_training():
+    layer = nn.Sequential(seeded(nn.Linear(6, 4)), nn.Dropout(0.5)).train()
+    assert padded_frame_bounds(layer, (6,)) == padded_frame_bounds(layer[0], (6,))
+    assert all(module.training for module in layer)

@@ -31,3 +31,14 @@ def test_the_code_keeps_enough_to_reconstruct(digits):
     fitted = design @ torch.linalg.lstsq(design, pixels).solution
     residual = (pixels - fitted).square().sum() / (pixels - pixels.mean(0)).square().sum()
     assert float(residual) < 0.15
+
+
+def test_weights_decay(digits):
+    inputs = digits.train_inputs[:300]
+    norms = []
+    for weight_decay in (0.0, 0.1):
+        torch.manual_seed(0)
+        model = build_model("ae50-10")
+        pretrain_autoencoder(model, inputs, weight_decay=weight_decay, max_iter=40)
+        norms.append(max(float(p.norm()) for p in model.layers["code"].parameters() if p.ndim == 2))
+    assert norms[1] < 0.5 * norms[0]

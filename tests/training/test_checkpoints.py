@@ -29,7 +29,9 @@ def test_training_leaves_the_global_random_state(digits):
 
 
 def test_the_cache_is_used_and_keyed_by_everything(digits, tmp_path, monkeypatch):
-    model, result = trained_model(QUICK, digits, seed=0, cache=tmp_path)
+    with warnings.catch_warnings(action="error"):  # nothing is there yet, which is no reason to warn
+        model, result = trained_model(QUICK, digits, seed=0, cache=tmp_path)
+    assert not model.training
     (path,) = tmp_path.iterdir()
     written = path.stat().st_mtime_ns
     again, same = trained_model(QUICK, digits, seed=0, cache=tmp_path)
@@ -140,6 +142,19 @@ def test_other_errors_are_passed_on_and_nothing_is_trained(digits, tmp_path, mon
         trained_model(QUICK, digits, seed=0, cache=tmp_path)
     assert raised.value is error
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("error", [PermissionError("not yours"), MemoryError()])
+def test_a_file_that_cannot_be_read_is_not_called_damaged(digits, tmp_path, monkeypatch, error):
+    trained_model(QUICK, digits, seed=0, cache=tmp_path)
+
+    def fails(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(checkpoints, "ZipFile", fails)
+    with pytest.raises(type(error)) as raised:
+        trained_model(QUICK, digits, seed=0, cache=tmp_path)
+    assert raised.value is error
 
 
 def test_a_folder_in_the_place_of_a_checkpoint_is_an_error(digits, tmp_path):

@@ -48,6 +48,13 @@ def test_the_strength_is_chosen_on_images_held_out():
     assert probe.held_out_auc == max(fitted(strengths=(c,)).held_out_auc for c in (1e-9, 1e-2))
 
 
+def test_what_is_held_out_is_not_fitted_to():
+    """More features than images, none of which says anything: images that were seen would all be told apart."""
+    generator = torch.Generator().manual_seed(0)
+    noise, labels = torch.randn(200, 300, generator=generator), torch.arange(200) % 2
+    assert fit_linear_probe(noise, labels, strengths=(1.0,), generator=generator).held_out_auc < 0.8
+
+
 def test_logits_are_half_the_score_each_way():
     probe = fitted(strengths=(0.01,))
     layer = nn.Linear(12, 2)
@@ -64,3 +71,5 @@ def test_too_few_images_are_refused():
     x, labels = features()
     with pytest.raises(ValueError, match="at least four images of each"):
         fit_linear_probe(x, torch.zeros_like(labels), generator=torch.Generator())
+    with pytest.raises(ValueError, match=r"four images of each of the classes 0 and 1, got \[397, 3\]"):
+        fit_linear_probe(x, (torch.arange(400) < 3).long(), generator=torch.Generator())

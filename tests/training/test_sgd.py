@@ -55,6 +55,29 @@ def test_one_step_is_adam_on_the_mean_cross_entropy():
     assert torch.allclose(moved[large], -1e-2 * gradient.sign()[large], rtol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["softmax", "conv"])
+def test_training_is_adam_on_shuffled_batches_with_dropout_and_a_rate_that_falls_linearly(name):
+    inputs, labels = torch.rand(10, 1, 28, 28, generator=torch.Generator().manual_seed(0)), torch.arange(10)
+    recipe = SgdRecipe(name, epochs=2, batch_size=4, learning_rate=1e-3)
+    trained, result = train_sgd(recipe, Dataset("ten", inputs, labels, inputs, labels), seed=5)
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        model = build_model(name).train()
+        optimizer, step = torch.optim.Adam(model.parameters()), 0
+        for _ in range(2):
+            losses = []
+            for batch in torch.randperm(10).split(4):
+                optimizer.param_groups[0]["lr"] = 1e-3 * (1 - step / 6)
+                loss = torch.nn.functional.cross_entropy(model(inputs[batch]), labels[batch], reduction="sum")
+                optimizer.zero_grad()
+                (loss / len(batch)).backward()
+                optimizer.step()
+                losses.append(loss.item())
+                step += 1
+    assert torch.allclose(weights(trained), weights(model), rtol=0, atol=1e-5)
+    assert result.loss == pytest.approx(sum(losses) / 10, rel=1e-4)
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(digits):
     broken = replace(digits, train_inputs=digits.train_inputs / 0)
     with pytest.raises(FloatingPointError, match=r"the training loss is nan; lower the learning rate, now 0\.002"):

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import pdist
+from scipy.stats import entropy
 
 from tutorial_pkg.data import Dataset
 from tutorial_pkg.units import (
@@ -113,6 +115,35 @@ def test_every_statistic_has_the_sign_of_having_more_in_common(images, class_uni
     assert {name: (more[name].mean() - less[name].mean()).sign() for name in STATISTICS} == STATISTICS
 
 
+def test_every_statistic_of_a_set_is_of_what_its_name_says(images, class_units):
+    sets = torch.stack([torch.randperm(len(images.labels), generator=seeded(i))[:8] for i in range(10)])
+    found = set_statistics(sets, class_units, images)
+    strokes, style = images.strokes, images.style
+    for i, one in enumerate(sets):
+        classes, holes = (np.bincount(values[one]) for values in (images.labels, strokes.holes))
+        expected = {
+            "purity": classes.max() / 8,
+            "entropy": entropy(classes, base=2),
+            "pixel_distance": pdist(images.inputs[one].flatten(1)).mean(),
+            "feature_distance": pdist(class_units[one]).mean(),
+            "slant_spread": float(strokes.slant[one].std() / strokes.slant.std()),
+            "width_spread": float(strokes.width[one].std() / strokes.width.std()),
+            "aspect_spread": float(strokes.aspect[one].std() / strokes.aspect.std()),
+            "style_spread": float((style[one].std(0) / style.std(0)).mean()),
+            "holes_agreement": holes.max() / 8,
+        }
+        assert {name: float(values[i]) for name, values in found.items()} == pytest.approx(expected, rel=1e-4)
+
+
+def test_units_are_drawn_at_random_from_those_that_are_live():
+    features = torch.rand(50, 12, generator=seeded())
+    features[:, ::2] = 0
+    draws = [scores_by_kind(features, 3, k=4, generator=seeded(i))["units"] for i in range(12)]
+    drawn = [{(column == features.T).all(1).nonzero().item() for column in scores.T} for scores in draws]
+    assert all(len(units) == 3 and units <= {1, 3, 5, 7, 9, 11} for units in drawn)
+    assert set.union(*drawn) == {1, 3, 5, 7, 9, 11}
+
+
 def test_every_statistic_is_measured_and_bounded(images, class_units):
     scores = scores_by_kind(class_units, 12, k=8, generator=seeded())["uniform"]
     measured = (
@@ -132,6 +163,26 @@ def test_joint_readout_finds_factors_that_no_single_direction_shows(images):
     for factor in ("slant", "width", "aspect"):
         assert together[factor] > 0.9
         assert alone[factor] < together[factor]
+
+
+def test_joint_readout_finds_nothing_in_noise(images):
+    """Each image is read out by a combination that was fitted to others."""
+    noise = torch.randn(len(images.labels), 100, generator=seeded())
+    together = joint_readout(noise, images)
+    assert together["class_auc"] < 0.6
+    assert max(together[factor] for factor in ("slant", "width", "aspect")) < 0.2
+
+
+def test_a_profile_takes_the_best_of_as_many_directions_as_asked_for():
+    classes, factors = torch.tensor([[0.6, 0.7], [0.5, 0.9]]), torch.tensor([[0.1, 0.2, 0.3], [0.5, 0.1, 0.4]])
+    profile = Profile(classes, classes / 2, factors)
+    one = {"class_auc": 0.65, "class_share": 0.325, "slant": 0.1, "width": 0.2, "aspect": 0.3}
+    assert profile.of_factors(1) == pytest.approx(one)
+    two = {"class_auc": 0.75, "class_share": 0.375, "slant": 0.5, "width": 0.2, "aspect": 0.4}
+    assert profile.of_factors(2) == pytest.approx(two)
+    best = {name: values.tolist() for name, values in profile.of_directions().items()}
+    assert best["class_auc"] == pytest.approx([0.7, 0.9])
+    assert best["style_correlation"] == pytest.approx([0.3, 0.5])
 
 
 def test_a_dead_layer_is_named(images):

@@ -59,6 +59,14 @@ def test_interval_covers_the_true_delta():
     assert np.mean(covered) == pytest.approx(0.95, abs=0.06)
 
 
+def test_only_the_order_of_the_values_counts():
+    first, second = torch.randn(15, generator=seeded()) + 0.5, torch.randn(20, generator=seeded(1))
+    plain, stretched = (
+        compare(f(first), f(second), generator=seeded(2)) for f in (lambda x: x, lambda x: (4 * x).exp())
+    )
+    assert plain == stretched
+
+
 def test_equal_constants_do_not_differ():
     result = compare(torch.ones(10), torch.ones(10), generator=seeded(), num_resamples=99)
     assert (result.delta, result.low, result.high, result.p_value) == (0, 0, 0, 1)
@@ -81,6 +89,7 @@ def test_pooling_narrows_the_interval_by_the_root_of_the_networks():
     mean, low, high = pooled([(0.1, -0.1, 0.3)] * 4)
     assert (mean, low, high) == pytest.approx((0.1, 0.0, 0.2))
     assert pooled([(1.0, 0.9, 1.0)])[2] == 1.0
+    assert pooled([(-1.0, -1.0, -0.9)])[1] == -1.0
 
 
 def test_verdict_needs_the_whole_interval():
@@ -88,3 +97,5 @@ def test_verdict_needs_the_whole_interval():
     assert verdict(-0.16, 0.01) == "undecided"
     assert verdict(0.001, 0.1) == "negligible"  # different, and too little to matter
     assert verdict(-0.4, -0.1) == "second"
+    assert (verdict(0.0, 0.4), verdict(-0.4, 0.0)) == ("undecided", "undecided")
+    assert (verdict(-0.1, 0.146), verdict(-0.1, 0.147)) == ("negligible", "undecided")

@@ -37,6 +37,9 @@ def test_top_activations_do_not_depend_on_the_direction_s_length_and_follow_the_
 def test_among_equal_activations_the_first_image_wins():
     features = torch.tensor([[0.0], [1.0], [0.0], [1.0], [1.0]])
     assert top_activations(features, torch.ones(1), k=4).tolist() == [1, 3, 4, 0]
+    assert top_activations(features, torch.ones(1), k=5).tolist() == [1, 3, 4, 0, 2]
+    many = (torch.arange(100_000) % 2).float()[:, None]
+    assert torch.equal(top_activations(many, torch.ones(1), k=50_000), torch.arange(1, 100_000, 2))
 
 
 def test_top_sets_are_top_activations_of_every_direction():
@@ -92,6 +95,11 @@ def test_principal_directions_are_the_right_singular_vectors():
         principal_directions(features, 9)
 
 
+def test_principal_directions_of_a_wide_layer_are_the_same_every_time():
+    features = torch.randn(520, 510, generator=seeded())
+    assert torch.equal(principal_directions(features, 2), principal_directions(features, 2))
+
+
 def test_live_units_exceed_their_minimum_on_k_images():
     features = torch.tensor([[0.0, 0.0, 1.0], [0.0, 2.0, 1.0], [0.0, 1.0, 1.0], [0.0, 0.0, 1.0]])
     assert live_units(features, 1).tolist() == [False, True, False]
@@ -102,6 +110,11 @@ def test_effective_dimension_counts_the_axes_that_vary():
     gaussian = torch.randn(20_000, 5, generator=seeded())
     assert effective_dimension(gaussian) == pytest.approx(5, rel=0.01)
     assert effective_dimension(gaussian[:, :1] * torch.arange(1.0, 6)) == pytest.approx(1)
+
+
+def test_effective_dimension_is_that_of_the_variances_wherever_the_features_are():
+    features = torch.tensor([[2.0, 0.0], [-2.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    assert effective_dimension(features + 5) == pytest.approx((8 + 2) ** 2 / (8**2 + 2**2))
 
 
 def test_layer_features_are_the_flattened_layer_in_any_batch_size():

@@ -63,6 +63,19 @@ def test_holes(image, holes):
     assert stroke_statistics(image).holes.item() == holes
 
 
+def test_ink_is_what_exceeds_half_of_the_brightest_pixel():
+    ring = drawing(".....", ".###.", ".#.#.", ".###.", ".....")
+    plain = stroke_statistics(ring)
+    for image in (0.4 * ring, ring.clamp_min(0.4)):
+        found = stroke_statistics(image)
+        assert found.holes.item() == plain.holes.item() == 1
+        assert found.width.item() == plain.width.item()
+
+
+def test_beyond_the_border_there_is_no_ink():
+    assert stroke_statistics(bar().roll(-12, dims=3)).width.item() == stroke_statistics(bar()).width.item()
+
+
 def test_handwriting_zeros_enclose_a_hole_and_are_wider_than_ones(digits):
     strokes = stroke_statistics(digits.test_inputs)
     assert (strokes.holes[digits.test_labels == 0] == 1).float().mean() > 0.5  # some are left open
