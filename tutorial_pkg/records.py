@@ -130,8 +130,6 @@ def read_record(path: Path | str) -> Record:
         key, arrays_sha256 = content.pop("key"), content.pop("arrays_sha256", None)
         arrays = _read_arrays(path.with_suffix(".npz"), arrays_sha256) if arrays_sha256 else {}
         record = Record(**content, arrays=arrays)
-    except FileNotFoundError:
-        raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RecordError(f"{path} is damaged ({error}). {advice}") from error
     if record.key != key or record_path(Path(), record.profile, record.experiment, record.cell) != Path(

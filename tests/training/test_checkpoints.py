@@ -151,7 +151,7 @@ def test_a_file_that_cannot_be_read_is_not_called_damaged(digits, tmp_path, monk
     def fails(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr(checkpoints, "ZipFile", fails)
+    monkeypatch.setattr(tensor_files, "ZipFile", fails)
     with pytest.raises(type(error)) as raised:
         trained_model(QUICK, digits, seed=0, cache=tmp_path)
     assert raised.value is error

@@ -165,8 +165,8 @@ CLAIMS: tuple[Claim, ...] = (
         "T2",
         "4.2",
         "Gaussian noise of stddev 0.1, larger than most of the adversarial noise, does far less harm.",
-        "holds when that noise fools no model on more than 5 % of the images it had right, its own examples on more "
-        "than 95 %, and most other models' examples do more harm than the noise; in part below 20 %",
+        "holds when that noise fools every model on fewer than 5 % of the images it had right, its own examples on "
+        "more than 95 %, and most other models' examples do more harm than the noise; in part below 20 %",
         ("table2",),
         PAGE,
         _noise_is_less_harmful,
