@@ -157,7 +157,8 @@ def _align(table: ElementTree.Element) -> None:
 def render_arithmatex(html: str) -> str:
     """Replace the formulas that pymdownx.arithmatex marked in a page by MathML.
 
-    A formula in a sentence keeps the brackets and the punctuation that touch it: a browser may break a line between.
+    A formula in a sentence keeps what touches it, brackets, punctuation and endings such as "-th": a browser may break
+    a line between.
     """
 
     def inline(match: re.Match[str]) -> str:
@@ -169,7 +170,7 @@ def render_arithmatex(html: str) -> str:
         return f'<div class="formula">{to_mathml(unescape(match[1]), display=True)}</div>'
 
     html = re.sub(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', block, html, flags=re.DOTALL)
-    marked = r'([(\[]*)<span class="arithmatex">\\\((.*?)\\\)</span>([,.;:!?)\]]*)'
+    marked = r'([(\[]*)<span class="arithmatex">\\\((.*?)\\\)</span>((?:-\w+)?[,.;:!?)\]]*)'
     return re.sub(marked, inline, html, flags=re.DOTALL)
 
 

@@ -101,10 +101,13 @@ def test_only_marked_formulas_are_rendered() -> None:
     assert "&lt;" in rendered
 
 
-def test_a_formula_keeps_its_punctuation() -> None:
-    html = r'so (<span class="arithmatex">\(a\)</span>), and <span class="arithmatex">\(b\)</span> too'
+def test_a_formula_keeps_what_touches_it() -> None:
+    html = r'so (<span class="arithmatex">\(a\)</span>), and <span class="arithmatex">\(b\)</span>-th too'
     rendered = render_arithmatex(html)
-    assert re.search(r'so <span class="whole">\(<math.*?</math>\),</span> and <math.*?</math> too', rendered)
+    assert re.search(
+        r'so <span class="whole">\(<math.*?</math>\),</span> and <span class="whole"><math.*?</math>-th</span> too',
+        rendered,
+    )
 
 
 def test_font_has_the_characters_and_the_table_for_mathematics(tmp_path) -> None:
