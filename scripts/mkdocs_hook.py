@@ -35,16 +35,8 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from nbclient.exceptions import CellExecutionError
-from page_markdown import (
-    SVG,
-    Records,
-    download_notebook,
-    first_sentences,
-    keep_together,
-    marked_if_wide,
-    notebook_markdown,
-    unique_ids,
-)
+from page_html import first_sentences, keep_together, marked_if_wide, unique_ids
+from page_markdown import SVG, Records, download_notebook, notebook_markdown
 
 _figures: list[str] = []
 _characters: set[str] = set()

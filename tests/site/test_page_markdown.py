@@ -6,15 +6,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat import v4
-from page_markdown import (
-    Records,
-    download_notebook,
-    figure_html,
-    keep_together,
-    marked_if_wide,
-    notebook_markdown,
-    unique_ids,
-)
+from page_html import figure_html, keep_together, marked_if_wide, unique_ids
+from page_markdown import Records, download_notebook, notebook_markdown
 
 from tutorial_pkg.figures import themable_svg
 
