@@ -66,6 +66,16 @@ def test_the_default_is_nearer_than_the_papers_search(network, images, targets):
     assert (polished <= searched).all()
 
 
+@pytest.mark.parametrize("max_iter", [1, 3])
+def test_polishing_loses_nothing_that_the_search_has_found(network, images, targets, max_iter):
+    """One step from there reaches a nearer point only sometimes."""
+    options = {"targets": targets, "loss": "cross_entropy", "max_iter": max_iter}
+    searched = minimum_distortion(network, images[0], polish=False, **options)
+    polished = minimum_distortion(network, images[0], **options)
+    assert searched.success.any()
+    assert (polished.l2_norm <= searched.l2_norm).all()
+
+
 @pytest.mark.parametrize(("loss", "polish"), MODES)
 def test_an_image_does_not_depend_on_its_batch(network, images, targets, loss, polish):
     model, x = copy.deepcopy(network).double(), images[0].double()

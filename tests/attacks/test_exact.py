@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.attacks.oracles import linear_distance, scipy_penalty_minimum
-from tutorial_pkg.attacks import box_lbfgs, minimum_distortion
+from tutorial_pkg.attacks import box_lbfgs, minimum_distortion, penalty_search
 from tutorial_pkg.attacks.active_set import solve_multipliers
 from tutorial_pkg.attacks.quasi_newton import inverse_hessian_coefficients
 
@@ -129,6 +129,34 @@ def test_papers_search_finds_the_largest_c_that_succeeds(linear, images, targets
         assert (at_c - image).norm() / (point - image).norm() == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.parametrize("largest", [1e-3, 0.9, 40.0])
+def test_c_is_bracketed_in_factors_of_four_and_then_bisected_on_its_logarithm(monkeypatch, largest):
+    """With a minimiser that is in the class for every c up to `largest`, and the clean input beyond."""
+    tried = []
+
+    def minimiser(value_and_grad, points, *box, per_problem, **options):
+        *_, c, _ = per_problem
+        tried.append(c.item())
+        return torch.full_like(points, 0.9 if c <= largest else 0.2)
+
+    monkeypatch.setattr(penalty_search, "box_lbfgs", minimiser)
+    inputs, target = torch.full((1, 2), 0.2, dtype=torch.float64), torch.tensor([1])
+    result = minimum_distortion(
+        lambda x: torch.stack([torch.ones_like(x[:, 0]), x.sum(1)], dim=1),
+        inputs, targets=target, loss="cross_entropy", polish=False, num_search_steps=10,
+    )  # fmt: skip
+    assert len(tried) == 10
+    for before, c in zip(range(1, 10), tried[1:], strict=True):
+        succeeding, failing = ([k for k in tried[:before] if (k <= largest) == good] for good in (True, False))
+        if not failing:
+            assert c == pytest.approx(4 * max(succeeding))
+        elif not succeeding:
+            assert c == pytest.approx(min(failing) / 4)
+        else:
+            assert c == pytest.approx((max(succeeding) * min(failing)) ** 0.5)
+    assert result.c.item() == max(k for k in tried if k <= largest)
+
+
 def test_multipliers_solve_the_dual_of_random_quadratic_programs():
     generator = torch.Generator().manual_seed(0)
     rows = torch.randn(200, 5, 8, generator=generator, dtype=torch.float64)
@@ -140,17 +168,19 @@ def test_multipliers_solve_the_dual_of_random_quadratic_programs():
     assert solved.double().mean() > 0.98  # the active-set method may cycle; the line search then decides
 
 
-def test_compact_form_is_the_textbook_two_loop_recursion():
+@pytest.mark.parametrize(("step_weight", "change_weight"), [(0.0, 1.0), (1.0, -0.4), (0.5, 2.0)])
+def test_compact_form_is_the_textbook_two_loop_recursion(step_weight, change_weight):
     generator = torch.Generator().manual_seed(0)
     steps = torch.randn(3, 4, 7, generator=generator, dtype=torch.float64)
     bend = torch.diag_embed(1 + torch.rand(3, 7, generator=generator, dtype=torch.float64))
     changes, vector = steps @ bend, torch.randn(3, 1, 7, generator=generator, dtype=torch.float64)
     rows = torch.cat((steps, changes, vector), dim=1)
-    zero, one, scale = (torch.full((3,), v, dtype=torch.float64) for v in (0.0, 1.0, 0.7))
-    coefficients = inverse_hessian_coefficients(rows @ rows.transpose(1, 2), 4, 1, zero, one, scale)
+    alpha, beta, scale = (torch.full((3,), v, dtype=torch.float64) for v in (step_weight, change_weight, 0.7))
+    coefficients = inverse_hessian_coefficients(rows @ rows.transpose(1, 2), 4, 1, alpha, beta, scale)
     compact = 0.7 * vector[:, 0] + (coefficients.transpose(1, 2) @ rows[:, :8])[:, 0]
 
-    for s, y, q, ours in zip(steps, changes, vector[:, 0], compact, strict=True):
+    differences = step_weight * steps + change_weight * changes
+    for s, y, q, ours in zip(steps, differences, vector[:, 0], compact, strict=True):
         order, kept = [1, 0, 3, 2], []  # newest first, when slot 1 was written last
         for i in order:
             a = (s[i] @ q) / (s[i] @ y[i])

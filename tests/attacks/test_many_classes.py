@@ -110,3 +110,14 @@ def test_the_order_does_not_depend_on_the_batch():
     together = minimum_distortion(model, inputs, labels=labels)
     alone = minimum_distortion(model, inputs, labels=labels, batch_size=9)
     assert torch.equal(together.targets, alone.targets)
+
+
+def test_the_evaluations_of_all_classes_count():
+    """Two classes equally far, in directions at a right angle, so that neither is given up for the other."""
+    model = nn.Linear(2, 3).double()
+    model.weight.data = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
+    model.bias.data = torch.tensor([0.0, -1.0, -1.0], dtype=torch.float64)
+    clean = torch.zeros(1, 2, dtype=torch.float64)
+    each = [minimum_distortion(model, clean, targets=torch.tensor([j]), box=NOWHERE).num_evals for j in (1, 2)]
+    nearest = minimum_distortion(model, clean, labels=torch.tensor([0]), box=NOWHERE)
+    assert nearest.num_evals.item() == sum(each) > max(each)

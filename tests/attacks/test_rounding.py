@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tutorial_pkg.attacks import minimum_distortion
-from tutorial_pkg.attacks.margins import TIE_MARGIN
+from tutorial_pkg.attacks.margins import TIE_MARGIN, tie_margin
 
 OPTIONS = {
     "walk": {},
@@ -57,6 +57,16 @@ def share_of_rounding(model, points, targets):
     return (margin / (gradient * leaf).flatten(1).norm(dim=1)).detach()
 
 
+@pytest.mark.parametrize(
+    ("own", "other", "slopes", "size"),
+    [(3.0, 2.0, 0.0, 3.0), (-1.0, 7.0, 0.0, 7.0), (0.0, -5.0, 0.0, 5.0), (0.0, 0.0, 2.0, 10.0), (11.0, 1.0, 2.0, 11.0)],
+)
+def test_a_tie_is_a_share_of_the_larger_logit_or_of_what_the_pixels_add_up_to(own, other, slopes, size):
+    points, gradient = torch.tensor([[3.0, 4.0]]), torch.full((1, 2), slopes)  # √((2·3)² + (2·4)²) = 10
+    tie = tie_margin(torch.tensor([own]), torch.tensor([own - other]), gradient, points)
+    assert tie.item() == pytest.approx(size * TIE_MARGIN)
+
+
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_two_opposite_logits_hold_in_batches_of_any_size_and_in_float64(opposite, inputs, options):
     labels = opposite(inputs).argmax(1)
@@ -89,6 +99,19 @@ def test_the_logits_scale_does_not_matter(inputs, scale):
     labels = model(inputs).argmax(1)
     plain = minimum_distortion(model, inputs, labels=labels)
     scaled = minimum_distortion(lambda x: model(x) * scale, inputs, labels=labels)
+    assert scaled.success.all()
+    assert scaled.l2_norm == pytest.approx(plain.l2_norm, rel=1e-4)
+
+
+@pytest.mark.parametrize("scale", [2.0**-8, 2.0**8])
+def test_the_logits_scale_does_not_matter_to_the_hinge(inputs, scale):
+    torch.manual_seed(0)
+    model = Opposite(*NETWORKS["tanh"]())
+    labels = model(inputs).argmax(1)
+    plain, scaled = (
+        minimum_distortion(lambda x, k=k: model(x) * k, inputs[:20], labels=labels[:20], **OPTIONS["hinge"])
+        for k in (1.0, scale)
+    )
     assert scaled.success.all()
     assert scaled.l2_norm == pytest.approx(plain.l2_norm, rel=1e-4)
 

@@ -8,8 +8,12 @@ import torch
 from torch import Tensor
 
 from tests.attacks.oracles import linear_distance
-from tutorial_pkg.attacks import goals, minimum_distortion
+from tutorial_pkg.attacks import boundary, goals, minimum_distortion, second_start
 from tutorial_pkg.attacks.boundary import walk_boundary
+from tutorial_pkg.attacks.found import NUM_PULLS
+from tutorial_pkg.attacks.margins import Classifier
+from tutorial_pkg.attacks.smoothed_walk import NUM_STEPS
+from tutorial_pkg.attacks.walk import Nearest
 
 
 def test_a_network_full_of_kinks_is_attacked_as_well_as_by_the_search(kinked, kinked_images):
@@ -57,6 +61,44 @@ def test_a_walk_that_arrives_has_no_second_start(network, images, targets):
     assert walked.settled.double().mean() > 0.8
     assert torch.equal(result.num_evals[walked.settled], walked.num_evals[walked.settled])
     assert torch.equal(result.adv_inputs.flatten(1)[walked.settled], walked.points[walked.settled])
+
+
+@pytest.fixture
+def nothing_but_walks(monkeypatch):
+    """No kinks are seen, so that every problem is walked first, and nothing is found on the smoothed boundary."""
+
+    def nothing(model: Classifier, inputs: Tensor, *_, **__) -> Nearest:
+        found = Nearest.nothing_yet(inputs.flatten(1))
+        found.num_evals += NUM_STEPS
+        return found
+
+    monkeypatch.setattr(second_start, "walk_smoothed", nothing)
+    monkeypatch.setattr(goals, "among_kinks", lambda model, x, targets, *, box: torch.zeros_like(targets).bool())
+
+
+@pytest.mark.parametrize("more", [0, 7])
+def test_a_slow_walk_takes_no_more_steps_than_it_has_left(kinked, kinked_images, nothing_but_walks, more):
+    x, targets = kinked_images[0][:6], (kinked_images[1][:6] + 1) % 10
+    walked = walk_boundary(kinked, x, targets, box=(0.0, 1.0), max_iter=goals.PATIENCE)
+    slow = ~walked.settled & walked.squared_norm.isfinite()
+    result = minimum_distortion(kinked, x, targets=targets, max_iter=goals.PATIENCE + more)
+    again = result.num_evals[slow] - walked.num_evals[slow] - NUM_STEPS - NUM_PULLS
+    assert again.max() == (1 + more if more else 0)  # the point where it starts, and one a step
+
+
+@pytest.mark.parametrize(("max_iter", "halted"), [(8, False), (25, True)])
+def test_a_walk_of_few_steps_starts_again_where_it_came_to_a_halt_and_not_where_it_was_cut_short(
+    kinked, kinked_images, nothing_but_walks, monkeypatch, max_iter, halted
+):
+    monkeypatch.setattr(boundary, "SHORTEST_STEP", 0.2)  # three rejections in a row, and the walk comes to a halt
+    x, targets = kinked_images[0][:6], (kinked_images[1][:6] + 1) % 10
+    walked = walk_boundary(kinked, x, targets, box=(0.0, 1.0), max_iter=max_iter)
+    meant = ~walked.settled & ((walked.num_evals <= max_iter) == halted)
+    assert meant.any(), "no walk ends as this test needs it"
+    num_evals = minimum_distortion(kinked, x, targets=targets, max_iter=max_iter).num_evals
+    assert ((num_evals >= NUM_STEPS) == halted)[meant].all()
+    if not halted:
+        assert torch.equal(num_evals[meant], walked.num_evals[meant])
 
 
 def test_the_second_start_alone_comes_near_the_exact_optimum(linear, images, targets, monkeypatch):

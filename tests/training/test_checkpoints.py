@@ -87,8 +87,18 @@ UNUSABLE = {
     "another archive": (archive, "the file is damaged or holds no tensors"),
     "an object": (lambda _: saved(nn.Linear(2, 2)), "something else than tensors and plain values"),
     "a tensor": (lambda _: saved(torch.zeros(3)), "does not hold weights, training"),
+    "half of it": (lambda _: saved({"weights": {}}), "does not hold weights, training"),
     "another model": (lambda _: saved(OTHER_MODEL), "the weights in it are those of another model"),
 }
+
+
+def test_a_file_of_tensors_is_put_in_the_place_of_the_old_one_which_stays_whole_until_then(tmp_path):
+    path, old = tmp_path / "new" / "folder" / "run.pt", tmp_path / "old.pt"
+    tensor_files.write_tensors(path, {"value": torch.zeros(3)})
+    old.hardlink_to(path)
+    tensor_files.write_tensors(path, {"value": torch.ones(4)})
+    assert torch.equal(tensor_files.read_tensors(old, "value")["value"], torch.zeros(3))
+    assert torch.equal(tensor_files.read_tensors(path, "value")["value"], torch.ones(4))
 
 
 @pytest.mark.parametrize("name", UNUSABLE)

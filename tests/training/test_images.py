@@ -4,8 +4,10 @@ import math
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from tests.shared import weights
@@ -82,6 +84,16 @@ def test_images_of_another_size_are_resized_first():
     torch.testing.assert_close(model_inputs(pictures, TINY), torch.full((1, 3, 28, 28), 0.2))
 
 
+@pytest.mark.parametrize(("height", "width", "size"), [(40, 40, 16), (37, 52, 20), (12, 9, 24)])
+def test_images_are_resized_as_pillow_resizes_them(height, width, size):
+    generator = torch.Generator().manual_seed(0)
+    picture = torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=generator)
+    channels = [Image.fromarray(channel.numpy().astype("float32")) for channel in picture]
+    expected = [np.asarray(channel.resize((size, size), Image.Resampling.BILINEAR)) for channel in channels]
+    found = images.resized(picture[None], size)[0]
+    torch.testing.assert_close(found, torch.from_numpy(np.stack(expected)) / 255, rtol=0, atol=1e-5)
+
+
 def test_it_learns_what_can_be_told_apart():
     photographs = load_photographs(crops=30)
     recipe = replace(TINY, epochs=25, learning_rate=0.02, bfloat16=False)
@@ -96,9 +108,12 @@ def test_it_learns_what_can_be_told_apart():
 
 
 def test_a_step_is_momentum_sgd_on_the_mean_cross_entropy(photographs, monkeypatch):
-    """v ← 0.9 v + g + 0.0005 w, then w ← w − ηv, for every weight; two steps, so that the second has momentum."""
-    few = replace(photographs, train_images=photographs.train_images[:4], train_labels=photographs.train_labels[:4])
-    recipe = ImageRecipe("alexnet-tiny", image_size=28, epochs=2, batch_size=4, learning_rate=0.1, bfloat16=False)
+    """v ← 0.9 v + g + 0.0005 w, then w ← w − ηv, for every weight; two epochs of two steps, the second on what is left.
+
+    The curves hold the means over an epoch's images, whichever batch they were in.
+    """
+    few = replace(photographs, train_images=photographs.train_images[:5], train_labels=photographs.train_labels[:5])
+    recipe = ImageRecipe("alexnet-tiny", image_size=28, epochs=2, batch_size=3, learning_rate=0.1, bfloat16=False)
 
     def without_dropout(*arguments):
         model = build_image_model(*arguments)
@@ -108,19 +123,39 @@ def test_a_step_is_momentum_sgd_on_the_mean_cross_entropy(photographs, monkeypat
         return model
 
     monkeypatch.setattr(images, "build_image_model", without_dropout)
-    expected, trained = (train_images(r, few, seed=0)[0] for r in (replace(recipe, epochs=0), recipe))
+    expected, _ = train_images(replace(recipe, epochs=0), few, seed=0)
+    trained, curves = train_images(recipe, few, seed=0)
     assert any(isinstance(module, nn.Dropout) for module in expected.modules())
     optimizer = torch.optim.SGD(expected.parameters(), 0.1, momentum=0.9, weight_decay=0.0005)
     generator = torch.Generator().manual_seed(0)
     pictures = model_inputs(few.train_images, recipe)
-    for done in (0.0, 0.5):
-        order = torch.randperm(4, generator=generator)
-        logits = expected(random_crops(pictures[order], 28, generator))
-        optimizer.param_groups[0]["lr"] = 0.1 * images._schedule(done)
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(logits, few.train_labels[order]).backward()
-        optimizer.step()
+    losses, right = [], []
+    for epoch in range(2):
+        for batch, done in zip(torch.randperm(5, generator=generator).split(3), (0.0, 0.25), strict=True):
+            logits = expected(random_crops(pictures[batch], 28, generator))
+            each = torch.nn.functional.cross_entropy(logits, few.train_labels[batch], reduction="none")
+            losses += each.tolist()
+            right += (logits.argmax(1) == few.train_labels[batch]).tolist()
+            optimizer.param_groups[0]["lr"] = 0.1 * images._schedule(epoch / 2 + done)
+            optimizer.zero_grad()
+            each.mean().backward()
+            optimizer.step()
     torch.testing.assert_close(weights(trained), weights(expected))
+    assert curves.train_loss == pytest.approx([sum(losses[:5]) / 5, sum(losses[5:]) / 5], rel=1e-4)
+    assert curves.train_accuracy == pytest.approx([sum(right[:5]) / 5, sum(right[5:]) / 5])
+
+
+def test_evaluation_is_the_mean_over_the_centres_of_the_validation_images(photographs):
+    recipe = replace(TINY, bfloat16=False)
+    model = build_image_model(recipe, photographs).eval()
+    with torch.no_grad():
+        logits = model(model_inputs(photographs.val_images, recipe))
+    expected = torch.nn.functional.cross_entropy(logits, photographs.val_labels)
+    right = (logits.argmax(1) == photographs.val_labels).float().mean()
+    for batch_size in (3, 1000):
+        loss, accuracy = evaluate(model, photographs, recipe, batch_size=batch_size)
+        assert loss == pytest.approx(float(expected), rel=1e-5)
+        assert accuracy == pytest.approx(float(right))
 
 
 def test_the_schedule_rises_and_falls():
@@ -131,6 +166,14 @@ def test_the_schedule_rises_and_falls():
     assert rates[:6] == sorted(rates[:6])
     assert rates[5:] == sorted(rates[5:], reverse=True)
     assert rates[-1] == pytest.approx(0)
+
+
+def test_the_schedule_is_a_line_from_next_to_nothing_and_then_half_a_cosine():
+    rise = torch.tensor([images._schedule(0.01 * step) for step in range(6)], dtype=torch.float64)
+    assert 0 < rise[0] < 0.03
+    torch.testing.assert_close(rise, torch.linspace(rise[0], 1, 6, dtype=torch.float64))
+    fall = [images._schedule(0.05 + 0.95 * share) for share in (0, 1 / 3, 1 / 2, 2 / 3, 1)]
+    assert fall == pytest.approx([1, 0.75, 0.5, 0.25, 0])
 
 
 def test_same_arguments_give_the_same_weights_and_leave_the_random_state(photographs):
@@ -166,6 +209,21 @@ def test_a_killed_run_goes_on_to_the_same_weights(photographs, tmp_path, monkeyp
     assert torch.equal(weights(resumed), weights(whole))
     assert resumed_curves.val_loss == curves.val_loss
     assert not state.exists()
+
+
+def test_the_time_and_the_memory_of_all_runs_count(photographs, tmp_path, monkeypatch):
+    state = tmp_path / "run.state.pt"
+    recipe = replace(TINY, epochs=1)
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.unlink", lambda *_, **__: None)  # as if it were killed at the very end
+        train_images(recipe, photographs, seed=0, state=state)
+    stored = torch.load(state, weights_only=True)
+    stored["curves"] |= {"seconds": 1e6, "peak_memory_mb": 10**9}
+    torch.save(stored, state)
+    _, curves = train_images(replace(recipe, epochs=2), photographs, seed=0, state=state)
+    assert len(curves.val_loss) == 2
+    assert curves.seconds > 1e6
+    assert curves.peak_memory_mb == 10**9
 
 
 def test_a_damaged_state_starts_over(photographs, tmp_path):

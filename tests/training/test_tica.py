@@ -1,5 +1,6 @@
 """Reconstruction TICA against a dense formula, its seeds, its gradient, and a run that was killed."""
 
+import copy
 import re
 from dataclasses import replace
 
@@ -10,7 +11,16 @@ from torch.nn.functional import unfold
 from tutorial_pkg.data import ImageDataset
 from tutorial_pkg.models import QUOCNETS, quocnet
 from tutorial_pkg.models.quocnet import L2Pooling, LocalFilters, QuocNetConfig, StageConfig
-from tutorial_pkg.training import TicaRecipe, TicaResult, measure_steps, step_memory, tica, tica_cost, train_tica
+from tutorial_pkg.training import (
+    TicaRecipe,
+    TicaResult,
+    measure_steps,
+    step_memory,
+    tica,
+    tica_cost,
+    tica_steps,
+    train_tica,
+)
 from tutorial_pkg.training.checkpoints import trained_model
 
 SMALL = QuocNetConfig(
@@ -110,6 +120,35 @@ def test_steps_are_relative_to_the_weights():
 
 
 @pytest.mark.parametrize("tied", [True, False])
+def test_a_stage_is_adam_on_the_mean_cost_at_a_rate_that_falls_to_zero(photographs, tied):
+    recipe = replace(RECIPE, steps=3, sparsity_weight=0.5, learning_rate=0.1, tied=tied)
+    trained, result = train_tica(recipe, photographs, seed=4)
+    model, _ = train_tica(replace(recipe, steps=0), photographs, seed=4)
+    for stage in (1, 2):
+        below, filters, pooling = tica.stage_modules(model, stage)
+        filters.requires_grad_(True)
+        lost, pooled_means = [], []
+        for step, batch in enumerate(tica._batches(30, recipe, 4, stage)):
+            x = photographs.train_images[batch] / 255
+            x = x if below is None else below(x).detach()
+            if step == 0:
+                decoder = tica.first_weights(x, filters, tied=tied)
+                rate = 0.1 * float(filters.weight.detach().square().mean().sqrt())
+                optimizer = torch.optim.Adam([filters.weight] if tied else [filters.weight, decoder], betas=(0.9, 0.99))
+            optimizer.param_groups[0]["lr"] = rate * (1 - step / 3)
+            errors, pooled = tica_cost(x, filters, pooling, decoder)
+            optimizer.zero_grad()
+            (errors.mean() + 0.5 * pooled.flatten(1).sum(1).mean()).backward()
+            optimizer.step()
+            lost.append(float(errors.detach().sum() / x.square().sum()))
+            pooled_means.append(float(pooled.detach().mean()))
+        filters.requires_grad_(False)
+        torch.testing.assert_close(trained.layers[f"filters{stage}"].weight, filters.weight)
+        assert result.reconstruction[stage - 1] == pytest.approx(lost, rel=1e-4)
+        assert result.sparsity[stage - 1] == pytest.approx(pooled_means, rel=1e-4)
+
+
+@pytest.mark.parametrize("tied", [True, False])
 def test_training_lowers_the_cost_and_leaves_the_rest(photographs, tied):
     torch.manual_seed(0)
     expected = torch.rand(1)
@@ -186,6 +225,23 @@ def test_every_image_is_seen_before_one_is_seen_again():
     assert sorted(torch.cat(batches).tolist()) == list(range(30))
 
 
+def test_every_stage_of_every_seed_has_an_order_of_its_own():
+    first, other_stage, other_seed, again = (
+        torch.cat(list(tica._batches(30, RECIPE, seed, stage))) for seed, stage in ((0, 1), (0, 2), (1, 1), (0, 1))
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other_stage)
+    assert not torch.equal(first, other_seed)
+
+
+def test_a_point_of_a_curve_is_the_mean_of_its_part_of_the_steps():
+    assert tica._curve([float(step) for step in range(2 * tica.NUM_POINTS)]) == [
+        2 * part + 0.5 for part in range(tica.NUM_POINTS)
+    ]
+    assert tica._curve([3.0, 1.0]) == [3.0, 1.0]
+    assert tica._curve([]) == []
+
+
 def test_bad_input(photographs):
     with pytest.raises(ValueError, match=r"unknown model 'googlenet'; expected one of quocnet"):
         TicaRecipe("googlenet")
@@ -206,6 +262,7 @@ def test_measured_steps_train_one_stage(tied):
     cost = measure_steps(model, 2, images, tied=tied, steps=8)
     changed = [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
     assert changed == ["layers.filters2.weight"]
+    assert all(parameter.grad is None for parameter in model.parameters())
     assert cost.weights == (1 if tied else 2) * model.layers["filters2"].weight.numel()
     assert cost.seconds > 0
     assert len(cost.lost) == 8
@@ -214,6 +271,35 @@ def test_measured_steps_train_one_stage(tied):
     torch.manual_seed(0)
     shorter = quocnet(replace(SMALL, stages=SMALL.stages[:2]))
     assert measure_steps(shorter, 2, images, tied=tied, steps=8).lost == cost.lost
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_measured_steps_are_those_of_training_at_a_constant_rate(tied):
+    model = quocnet(SMALL)
+    images = torch.rand(3, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    below, filters, pooling = tica.stage_modules(copy.deepcopy(model), 2)
+    x = below(images).detach()
+    decoder = tica.first_weights(x, filters, tied=tied)
+    optimizer = tica.stage_optimizer(filters, decoder, 0.05)
+    lost = []
+    for _ in range(5):
+        errors, pooled = tica_cost(x, filters, pooling, decoder)
+        optimizer.zero_grad()
+        (errors.mean() + TicaRecipe().sparsity_weight * pooled.flatten(1).sum(1).mean()).backward()
+        optimizer.step()
+        lost.append(float(errors.detach().sum() / x.square().sum()))
+    assert measure_steps(model, 2, images, tied=tied, steps=5, learning_rate=0.05).lost == pytest.approx(lost, rel=1e-4)
+
+
+def test_the_seconds_of_a_step_are_the_fastest_one(monkeypatch):
+    clock = iter([0.0, 5.0, 6.0, 8.0, 9.0, 12.0])
+    monkeypatch.setattr(tica_steps, "_now", lambda device: next(clock))
+    assert measure_steps(quocnet(SMALL), 1, torch.rand(2, 3, 12, 12), tied=True, steps=3).seconds == 2
+
+
+def test_memory_of_a_step_has_no_part_for_the_stages_above():
+    alone = step_memory(replace(SMALL, stages=SMALL.stages[:1]), 1, batch_size=8, tied=True)
+    assert step_memory(SMALL, 1, batch_size=8, tied=True) == alone
 
 
 def test_memory_of_a_step_at_full_size():
