@@ -88,6 +88,7 @@ UNUSABLE = {
     "an object": (lambda _: saved(nn.Linear(2, 2)), "something else than tensors and plain values"),
     "a tensor": (lambda _: saved(torch.zeros(3)), "does not hold weights, training"),
     "half of it": (lambda _: saved({"weights": {}}), "does not hold weights, training"),
+    "a tensor for weights": (lambda _: saved({"weights": torch.zeros(3), "training": {}}), "holds no trained model"),
     "another model": (lambda _: saved(OTHER_MODEL), "the weights in it are those of another model"),
 }
 

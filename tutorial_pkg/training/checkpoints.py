@@ -89,8 +89,10 @@ def _restored(model: nn.Module, stored: dict[str, Any], result_type: type[Any]) 
     """Return a model with the weights of a checkpoint, and what its training reported.
 
     Raises:
-        DamagedFileError: they are another model's or another training's.
+        DamagedFileError: they are another model's or another training's, or none.
     """
+    if not all(isinstance(part, dict) for part in stored.values()):
+        raise DamagedFileError("the file holds no trained model")
     expected, found = (
         {name: w.shape for name, w in state.items()} for state in (model.state_dict(), stored["weights"])
     )
