@@ -161,6 +161,7 @@ def test_the_weight_and_the_random_state_are_left_alone():
         (torch.ones(4, 4, 3, 3, dtype=torch.cfloat), {}, "real floating-point"),
         (torch.ones(4, 0, 3, 3), {}, "no empty axis"),
         (torch.full((4, 4, 3, 3), torch.nan), {}, "got NaN or infinity"),
+        (torch.ones(4, 4, 3, 3, dtype=torch.complex64), {}, "got torch.complex64; a complex layer is not supported"),
         (torch.ones(4, 4, 3, 3), {"groups": 3}, "expected a divisor of the 4 output channels .* got 3"),
         (torch.ones(4, 4, 3, 3), {"groups": 0}, "got 0"),
         (torch.ones(4, 4, 3, 3), {"groups": True}, "got True"),

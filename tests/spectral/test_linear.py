@@ -114,6 +114,11 @@ def test_float32_weights_are_decided_in_float64():
     assert linear_frame_bounds(weight).lower == pytest.approx(expected, rel=1e-9)
 
 
+def test_floats_of_8_bits():
+    weight = torch.tensor([[1.0, 2.0], [-0.5, 4.0]])
+    assert linear_frame_bounds(weight.to(torch.float8_e4m3fn)) == linear_frame_bounds(weight)
+
+
 @pytest.mark.parametrize("shape", [(520, 520), (520, 540)])
 def test_the_same_matrix_has_the_same_bounds_every_time(shape):
     weight = gaussian(*shape)
